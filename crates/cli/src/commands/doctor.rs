@@ -1,0 +1,66 @@
+//! `airlock doctor`: what is wrong, in plain words.
+
+use airlock_store::bootstrap;
+use anyhow::bail;
+
+use crate::{local, output, settings::ServerSettings};
+
+/// Checks the key, the database and the address; a line each.
+pub(crate) async fn doctor(settings: &ServerSettings) -> anyhow::Result<()> {
+    let mut faults = 0;
+    let mut report = |what: &str, finding: Result<String, String>| {
+        faults += u32::from(finding.is_err());
+        let (mark, text) = match finding {
+            Ok(text) => ("ok    ", text),
+            Err(text) => ("WRONG ", text),
+        };
+        output::text(&format!("{mark} {what}: {text}\n"))
+    };
+    report("master key", master_key(settings))?;
+    report("database", database(settings).await)?;
+    report("address", address(settings).await)?;
+    if faults > 0 {
+        bail!("{faults} of 3 checks found something wrong");
+    }
+    Ok(())
+}
+
+fn master_key(settings: &ServerSettings) -> Result<String, String> {
+    if settings.master_key.is_some() {
+        return Ok("given by the settings".into());
+    }
+    let file = settings.key_file();
+    let keys = local::read_keys(&file).map_err(|error| format!("{error:#}"))?;
+    match local::is_open_to_others(&file) {
+        Ok(false) => Ok(format!("{} is good; new tokens are made with {}", file.display(), keys.current_id())),
+        Ok(true) => Err(format!("others can read {}; run: chmod 600 {}", file.display(), file.display())),
+        Err(cause) => Err(cause.to_string()),
+    }
+}
+
+async fn database(settings: &ServerSettings) -> Result<String, String> {
+    // Looking must not make anything.
+    if let airlock_store::Location::Sqlite(file) = settings.location()
+        && !file.exists()
+    {
+        return Err(format!("{} is not there; run: airlock init", file.display()));
+    }
+    let store = local::open_store(settings).await.map_err(|error| format!("{error:#}"))?;
+    let reading = store.read().await.map_err(|error| error.to_string())?;
+    match bootstrap::is_empty(&reading).await {
+        Ok(false) => Ok(format!("{} answers, and its schema is up to date", store.kind())),
+        Ok(true) => Err("there is no Organization in it; run: airlock init".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn address(settings: &ServerSettings) -> Result<String, String> {
+    let address = settings.listen;
+    match tokio::net::TcpStream::connect(address).await {
+        Ok(_) => Ok(format!("something answers at {address}")),
+        Err(cause) => match tokio::net::TcpListener::bind(address).await {
+            Ok(_) => Ok(format!("{address} is free; no server runs there now")),
+            Err(_) => Err(format!("{address} neither answers ({cause}) nor can be listened on")),
+        },
+    }
+}

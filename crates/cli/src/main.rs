@@ -1,0 +1,97 @@
+//! The `airlock` binary: the server, and a command line that talks to it like anybody else.
+
+mod commands;
+mod local;
+mod output;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{
+    commands::{agent_token, api_token, doctor, serve},
+    settings::ServerSettings,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// An open control plane for remote Airflow agents, which speaks the Astro API v1.
+#[derive(Parser)]
+#[command(name = "airlock", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server. An empty database gets its first records, and their token is shown once.
+    Serve(ServerSettings),
+    /// Make the database, its first records and the master key, and show the token once.
+    Init(ServerSettings),
+    /// Bring the database's schema up to date, and end.
+    Migrate(ServerSettings),
+    /// Say in plain words what is wrong with the settings, the key and the database.
+    Doctor(ServerSettings),
+    /// Print the OpenAPI document.
+    Openapi,
+    /// Print the version.
+    Version,
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Agent tokens: the credentials of remote agents.
+    #[command(subcommand)]
+    AgentToken(agent_token::AgentToken),
+    /// API tokens: the credentials of automations.
+    #[command(subcommand)]
+    ApiToken(api_token::ApiToken),
+}
+
+fn main() -> ExitCode {
+    let cli = match settings::parse() {
+        Ok(cli) => cli,
+        Err(settings::Refused::Clap(error)) => {
+            // Prints help and versions to standard output, faults to standard error.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1));
+        }
+        Err(settings::Refused::File(error)) => return failed(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => return failed(&cause.into()),
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(settings) => serve::serve(&settings).await,
+        Command::Init(settings) => serve::init(&settings).await,
+        Command::Migrate(settings) => serve::migrate(&settings).await,
+        Command::Doctor(settings) => doctor::doctor(&settings).await,
+        Command::Openapi => output::text(&airlock_contract::openapi::document_text()),
+        Command::Version => output::text(concat!("airlock ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "airlock", &mut script);
+            output::text(&String::from_utf8_lossy(&script))
+        }
+        Command::AgentToken(command) => agent_token::run(command).await,
+        Command::ApiToken(command) => api_token::run(command).await,
+    }
+}
+
+/// One clear line, and exit code 1.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    output::complain(&format!("{error:#}"));
+    ExitCode::FAILURE
+}

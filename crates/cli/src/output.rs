@@ -1,0 +1,50 @@
+//! What people and machines read on the terminal.
+
+use std::io::{self, Write};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::Value;
+
+/// Prints a text as it is. A reader that went away, as `head` does, is no fault.
+pub(crate) fn text(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(cause.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value for machines.
+pub(crate) fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    text(&format!("{:#}\n", serde_json::to_value(value)?))
+}
+
+/// Prints rows for people.
+pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> anyhow::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header);
+    table.add_rows(rows);
+    text(&format!("{}\n", table.trim_fmt()))
+}
+
+/// Prints one thing for people: a line a field, in the order of the names given.
+pub(crate) fn fields(value: &impl serde::Serialize, names: &[&str]) -> anyhow::Result<()> {
+    let value = serde_json::to_value(value)?;
+    let width = names.iter().map(|name| name.len()).max().unwrap_or_default();
+    let lines = names.iter().filter_map(|name| {
+        let text = match value.get(name)? {
+            Value::String(text) if text.is_empty() => return None,
+            Value::String(text) => text.clone(),
+            Value::Object(subject) => subject.get("apiTokenName").or(subject.get("id"))?.as_str()?.to_owned(),
+            other => other.to_string(),
+        };
+        Some(format!("{name:width$}  {text}\n"))
+    });
+    text(&lines.collect::<String>())
+}
+
+/// Prints one line about what went wrong.
+pub(crate) fn complain(text: &str) {
+    let one_line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    let _ = writeln!(io::stderr(), "airlock: {one_line}"); // there is nobody left to tell
+}

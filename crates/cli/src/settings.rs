@@ -1,0 +1,249 @@
+//! The server's settings: flags, then environment, then one TOML file, then defaults.
+//!
+//! They are declared once, as clap arguments. A key of the file is the flag's name with `_` for
+//! `-`; its value takes the place of the default, so that flags and environment go before it, and
+//! clap checks it like any other.
+
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf};
+
+use airlock_server::{RateLimits, Settings};
+use airlock_store::Location;
+use anyhow::{Context, bail};
+use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
+use secrecy::SecretString;
+
+use crate::Cli;
+
+/// Where the server listens, what it keeps where, and what it allows.
+#[derive(Args, Clone)]
+pub(crate) struct ServerSettings {
+    /// A TOML file with settings: its keys are these flags, with `_` for `-`.
+    #[arg(long, env = "AIRLOCK_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The address to listen on.
+    #[arg(long, env = "AIRLOCK_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8888")]
+    pub(crate) listen: SocketAddr,
+
+    /// Where clients reach the server. It is in the tokens and in the addresses that agents get.
+    /// Without it: http:// and the address that it listens on.
+    #[arg(long, env = "AIRLOCK_PUBLIC_URL", value_name = "URL", value_parser = http_url)]
+    pub(crate) public_url: Option<String>,
+
+    /// The folder of the SQLite database and of the master key.
+    #[arg(long, env = "AIRLOCK_DATA_DIR", value_name = "DIR", default_value = "airlock-data")]
+    pub(crate) data_dir: PathBuf,
+
+    /// A PostgreSQL database, postgres://user@host/name; without it, SQLite in the data folder.
+    #[arg(long, env = "AIRLOCK_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = postgres_url)]
+    database_url: Option<SecretString>,
+
+    /// The file of the master key; without it, master.key in the data folder. Made, with mode
+    /// 0600, when the database is empty and there is none.
+    #[arg(long, env = "AIRLOCK_MASTER_KEY_FILE", value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
+
+    /// The master key itself, instead of a file. Give it by the environment: flags can be seen by
+    /// other users of the machine.
+    #[arg(long, env = "AIRLOCK_MASTER_KEY", value_name = "KEY", hide_env_values = true)]
+    pub(crate) master_key: Option<SecretString>,
+
+    /// How many agent tokens that are good a Deployment can have.
+    #[arg(long, env = "AIRLOCK_AGENT_TOKENS_PER_DEPLOYMENT", value_name = "N", default_value_t = 50)]
+    agent_tokens_per_deployment: u32,
+
+    /// GET calls that each token may make a second; unlimited when 0.
+    #[arg(long, env = "AIRLOCK_RATE_LIMIT_GET", value_name = "N", default_value_t = 0)]
+    rate_limit_get: u32,
+
+    /// POST calls that each token may make a second; unlimited when 0.
+    #[arg(long, env = "AIRLOCK_RATE_LIMIT_POST", value_name = "N", default_value_t = 0)]
+    rate_limit_post: u32,
+
+    /// DELETE calls that each token may make a second; unlimited when 0.
+    #[arg(long, env = "AIRLOCK_RATE_LIMIT_DELETE", value_name = "N", default_value_t = 0)]
+    rate_limit_delete: u32,
+
+    /// After how many days audit records are removed; never when 0.
+    #[arg(long, env = "AIRLOCK_AUDIT_RETENTION_DAYS", value_name = "DAYS", default_value_t = 0)]
+    audit_retention_days: u32,
+
+    /// How many records of refused requests the audit log keeps at the most.
+    #[arg(long, env = "AIRLOCK_REFUSALS_KEPT", value_name = "N", default_value_t = 100_000)]
+    refusals_kept: u32,
+
+    /// What to log, to standard error: error, warn, info, debug or trace, also by module.
+    #[arg(long, env = "AIRLOCK_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
+    pub(crate) log: String,
+
+    /// The form of the log.
+    #[arg(long, env = "AIRLOCK_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+impl ServerSettings {
+    pub(crate) fn location(&self) -> Location {
+        use secrecy::ExposeSecret;
+        match &self.database_url {
+            Some(url) => Location::Postgres(url.expose_secret().to_owned()),
+            None => Location::Sqlite(self.data_dir.join("airlock.db")),
+        }
+    }
+
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.master_key_file.clone().unwrap_or_else(|| self.data_dir.join("master.key"))
+    }
+
+    /// The settings of the server proper, which listens at this address.
+    pub(crate) fn server(&self, listening: SocketAddr) -> Settings {
+        let public_url = self.public_url.clone().unwrap_or_else(|| format!("http://{listening}"));
+        Settings {
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            agent_tokens_per_deployment: self.agent_tokens_per_deployment,
+            rate_limits: RateLimits {
+                get: NonZeroU32::new(self.rate_limit_get),
+                post: NonZeroU32::new(self.rate_limit_post),
+                delete: NonZeroU32::new(self.rate_limit_delete),
+            },
+            audit_retention_days: NonZeroU32::new(self.audit_retention_days),
+            refusals_kept: self.refusals_kept,
+        }
+    }
+}
+
+fn http_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.to_owned()),
+        _ => Err("expected a URL that begins with http:// or https://".into()),
+    }
+}
+
+fn postgres_url(text: &str) -> Result<SecretString, String> {
+    if text.starts_with("postgres://") || text.starts_with("postgresql://") || text.contains("host=") {
+        Ok(text.into())
+    } else {
+        Err("expected a URL that begins with postgres://".into())
+    }
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    let filter = text.parse::<tracing_subscriber::EnvFilter>();
+    filter.map(|_| text.to_owned()).map_err(|cause| format!("expected a filter such as info or airlock=debug: {cause}"))
+}
+
+/// Why the command line was not understood.
+pub(crate) enum Refused {
+    Clap(clap::Error),
+    File(anyhow::Error),
+}
+
+/// Reads the command line; if it names a file of settings, that file too.
+pub(crate) fn parse() -> Result<Cli, Refused> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    parse_from(&arguments)
+}
+
+fn parse_from(arguments: &[OsString]) -> Result<Cli, Refused> {
+    let matches = Cli::command().try_get_matches_from(arguments).map_err(Refused::Clap)?;
+    let Some((subcommand, chosen)) = matches.subcommand() else {
+        return Cli::from_arg_matches(&matches).map_err(Refused::Clap);
+    };
+    let file = chosen.try_get_one::<PathBuf>("config").ok().flatten();
+    let Some(file) = file.filter(|_| chosen.value_source("config") != Some(ValueSource::DefaultValue)) else {
+        return Cli::from_arg_matches(&matches).map_err(Refused::Clap);
+    };
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("the settings file {} cannot be read", file.display()))
+        .map_err(Refused::File)?;
+    let with_file = command_with(Cli::command(), subcommand, &text)
+        .with_context(|| format!("the settings file {}", file.display()))
+        .map_err(Refused::File)?;
+    let matches = with_file.try_get_matches_from(arguments).map_err(Refused::Clap)?;
+    Cli::from_arg_matches(&matches).map_err(Refused::Clap)
+}
+
+/// The command line, with the file's values as defaults.
+fn command_with(mut command: clap::Command, subcommand: &str, text: &str) -> anyhow::Result<clap::Command> {
+    let table: toml::Table = text.parse().map_err(|cause: toml::de::Error| anyhow::anyhow!("{}", cause.message()))?;
+    for (key, value) in table {
+        let known: Vec<String> = command
+            .find_subcommand(subcommand)
+            .into_iter()
+            .flat_map(clap::Command::get_arguments)
+            .filter_map(|argument| argument.get_long())
+            .map(|long| long.replace('-', "_"))
+            .filter(|name| name != "help" && name != "config")
+            .collect();
+        if !known.contains(&key) {
+            bail!("has the unknown key {key}; known are {}", known.join(", "));
+        }
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(flag) => flag.to_string(),
+            other => bail!("has a {} for {key}; expected a text or a number", other.type_str()),
+        };
+        command =
+            command.mut_subcommand(subcommand, |c| c.mut_arg(key.as_str(), |argument| argument.default_value(value)));
+    }
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Command;
+
+    fn serve(arguments: &[&str]) -> Result<ServerSettings, String> {
+        let arguments: Vec<OsString> = ["airlock", "serve"].iter().chain(arguments).map(Into::into).collect();
+        match parse_from(&arguments) {
+            Ok(Cli { command: Command::Serve(settings) }) => Ok(settings),
+            Ok(_) => Err("another command".into()),
+            Err(Refused::Clap(error)) => Err(error.to_string()),
+            Err(Refused::File(error)) => Err(format!("{error:#}")),
+        }
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, String) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("airlock.toml");
+        std::fs::write(&path, text).expect("written");
+        (folder, path.display().to_string())
+    }
+
+    #[test]
+    fn flags_go_before_the_file_and_the_file_before_defaults() {
+        let (_folder, path) = file("listen = \"127.0.0.1:1\"\nagent_tokens_per_deployment = 7\n");
+        let settings = serve(&["--config", &path, "--listen", "127.0.0.1:2"]).expect("read");
+        assert_eq!(settings.listen.port(), 2);
+        assert_eq!(settings.agent_tokens_per_deployment, 7);
+        assert_eq!(settings.refusals_kept, 100_000);
+    }
+
+    #[test]
+    fn a_wrong_setting_is_refused_by_name() {
+        let (_folder, path) = file("lisen = \"127.0.0.1:1\"\n");
+        let text = serve(&["--config", &path]).err().expect("refused");
+        assert!(text.contains("unknown key lisen") && text.contains("listen"), "{text}");
+        let (_folder, path) = file("agent_tokens_per_deployment = \"many\"\n");
+        let text = serve(&["--config", &path]).err().expect("refused");
+        assert!(text.contains("--agent-tokens-per-deployment") && text.contains("invalid"), "{text}");
+        let text = serve(&["--public-url", "localhost"]).err().expect("refused");
+        assert!(text.contains("--public-url") && text.contains("http://"), "{text}");
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

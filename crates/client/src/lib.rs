@@ -1,0 +1,155 @@
+//! Typed calls to an Airlock server, made from the contract: name an operation, give its path,
+//! query and body, and get its output.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), airlock_client::Error> {
+//! use airlock_client::Client;
+//! use airlock_contract::{operations::GetOrganization, path::InOrganization, wire::GetOrganizationQuery};
+//!
+//! let client = Client::new("http://127.0.0.1:8888", "an API token")?;
+//! let path = InOrganization { organization_id: "clm8q7f6q000008lcgyougpsk".into() };
+//! let query = GetOrganizationQuery { is_look_up_only: None };
+//! let organization = client.call::<GetOrganization>(&path, &query, &()).await?;
+//! println!("{}", organization.name);
+//! # Ok(()) }
+//! ```
+
+use std::time::Duration;
+
+use airlock_contract::{Method, Operation, openapi, path::PathParameters, wire};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
+use serde_json::Value;
+
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Calls one server with one token. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+/// Why a call did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server said why not.
+    #[error("{} (status {}, request {})", described(.0), .0.status_code, .0.request_id)]
+    Refused(wire::Error),
+    /// The server, or something before it, answered in a form that is not the API's.
+    #[error("the server answered with status {status}, but not as the API does: {text}")]
+    Unexpected {
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of the answer.
+        text: String,
+    },
+    /// The token cannot be put into a header.
+    #[error("the token has characters that no token has")]
+    Token,
+    /// The server could not be reached, or broke off.
+    #[error("{url} cannot be reached: {cause}")]
+    Transport {
+        /// Where the call went.
+        url: String,
+        /// What went wrong, with its causes.
+        cause: String,
+    },
+}
+
+fn described(error: &wire::Error) -> String {
+    match error.field_errors.as_slice() {
+        [] | [_] => error.message.clone(),
+        many => many.iter().map(|one| format!("{}: {}", one.field, one.message)).collect::<Vec<_>>().join("; "),
+    }
+}
+
+impl Client {
+    /// A client for the server at `base`, for example `http://127.0.0.1:8888`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Token`] when the token cannot be one.
+    pub fn new(base: &str, token: &str) -> Result<Self, Error> {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| Error::Token)?;
+        bearer.set_sensitive(true);
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, bearer),
+            (USER_AGENT, HeaderValue::from_static(concat!("airlock/", env!("CARGO_PKG_VERSION")))),
+        ]);
+        let base = base.trim_end_matches('/').to_owned();
+        let http = reqwest::Client::builder().default_headers(headers).timeout(PATIENCE).build();
+        let http = http.map_err(|cause| transport(&base, &cause))?;
+        Ok(Self { http, base })
+    }
+
+    /// Calls an operation.
+    ///
+    /// # Errors
+    ///
+    /// See [`enum@Error`].
+    pub async fn call<O: Operation>(
+        &self,
+        path: &O::Path,
+        query: &O::Query,
+        body: &O::Body,
+    ) -> Result<O::Output, Error> {
+        let url = format!("{}/v1{}{}", self.base, fill(O::PATH, &path.write()), query_string(query));
+        let request = match O::METHOD {
+            Method::Get => self.http.get(&url),
+            Method::Post => self.http.post(&url),
+            Method::Delete => self.http.delete(&url),
+        };
+        let request = if openapi::has_body::<O>() { request.json(body) } else { request };
+        let response = request.send().await.map_err(|cause| transport(&self.base, &cause))?;
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await.map_err(|cause| transport(&self.base, &cause))?;
+        let bytes: &[u8] = if status == 204 { b"null" } else { &bytes };
+        let unexpected =
+            || Error::Unexpected { status, text: String::from_utf8_lossy(bytes).chars().take(200).collect() };
+        if (200..300).contains(&status) {
+            serde_json::from_slice(bytes).map_err(|_| unexpected())
+        } else {
+            Err(serde_json::from_slice(bytes).map_or_else(|_| unexpected(), Error::Refused))
+        }
+    }
+}
+
+/// Puts the values into a path's braces. Values are ids, which need no escapes.
+fn fill(path: &str, values: &[&str]) -> String {
+    let mut values = values.iter();
+    let parts = path.split('/').map(|part| if part.starts_with('{') { values.next().unwrap_or(&"") } else { part });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// A query as the API wants it: lists as repeated keys, absent values left out.
+fn query_string(query: &impl serde::Serialize) -> String {
+    let Ok(Value::Object(fields)) = serde_json::to_value(query) else { return String::new() };
+    let mut pairs = Vec::new();
+    for (key, value) in fields {
+        match value {
+            Value::Null => {}
+            Value::Array(values) => pairs.extend(values.into_iter().map(|value| (key.clone(), text(value)))),
+            value => pairs.push((key, text(value))),
+        }
+    }
+    let pairs = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    if pairs.is_empty() { pairs } else { format!("?{pairs}") }
+}
+
+fn text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+fn transport(url: &str, cause: &reqwest::Error) -> Error {
+    let mut text = cause.to_string();
+    let mut next = std::error::Error::source(cause);
+    while let Some(cause) = next {
+        text = cause.to_string(); // the innermost says it best
+        next = cause.source();
+    }
+    Error::Transport { url: url.to_owned(), cause: text }
+}

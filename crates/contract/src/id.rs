@@ -1,0 +1,127 @@
+//! Typed ids, all of the shape that stock clients check for.
+//!
+//! The Terraform provider and the `astro` CLI take a value for an id only when it looks like a
+//! CUID of 25 characters: `c` and 24 lower-case base-36 digits.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The characters of an id after its leading `c`.
+const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// The length of the ids that Airlock makes. Longer ones exist elsewhere, so reading is lenient.
+pub const LENGTH: usize = 25;
+
+/// Spells an id: `c`, eight digits of the time so that ids sort by age, sixteen of chance.
+///
+/// `milliseconds` counts from the Unix epoch; `chance` must come from a secure source, for an id
+/// must not be guessable from its neighbours.
+pub fn spell(milliseconds: u64, chance: u128) -> String {
+    let mut text = [b'c'; LENGTH];
+    let mut rest = u128::from(milliseconds);
+    for place in text[1..9].iter_mut().rev() {
+        *place = DIGITS[(rest % 36) as usize];
+        rest /= 36;
+    }
+    let mut rest = chance;
+    for place in text[9..].iter_mut().rev() {
+        *place = DIGITS[(rest % 36) as usize];
+        rest /= 36;
+    }
+    text.iter().map(|&byte| char::from(byte)).collect()
+}
+
+/// What every typed id can do, so that code may be written once for all of them.
+pub trait Id: Clone + fmt::Debug + fmt::Display + From<String> + Send + Sync + 'static {
+    /// The id as text.
+    fn as_str(&self) -> &str;
+}
+
+/// Keeps a text that could be an id; anything else becomes the empty id, which names no record.
+///
+/// An id of impossible shape is thereby "not found" and not "malformed": clients look things up
+/// by ids of other servers, and a database must never see what cannot be an id.
+fn accept(text: String) -> String {
+    let fits = text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    if fits { text } else { String::new() }
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
+        #[serde(transparent)]
+        #[schemars(inline)]
+        pub struct $name(String);
+
+        impl Id for $name {
+            fn as_str(&self) -> &str { &self.0 }
+        }
+        impl From<String> for $name {
+            fn from(text: String) -> Self { Self(accept(text)) }
+        }
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self { Self(accept(text.to_owned())) }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                String::deserialize(from).map(Self::from)
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result { to.write_str(&self.0) }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result { to.write_str(&self.0) }
+        }
+    )*};
+}
+
+ids! {
+    /// Names an Organization, the tenant that everything else belongs to.
+    OrganizationId
+    /// Names a Workspace, a group of Deployments in an Organization.
+    WorkspaceId
+    /// Names a Deployment: one Airflow.
+    DeploymentId
+    /// Names an agent token, the credential of one remote agent for one Deployment.
+    AgentTokenId
+    /// Names an API token, the credential of an automation that calls this API.
+    ApiTokenId
+    /// Names a custom role.
+    RoleId
+    /// Names whoever acts: a user, or an API token.
+    SubjectId
+}
+
+impl From<ApiTokenId> for SubjectId {
+    fn from(id: ApiTokenId) -> Self {
+        Self(id.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_cuid_that_sorts_by_time() {
+        let early = spell(1_700_000_000_000, u128::MAX);
+        let late = spell(1_700_000_000_001, 0);
+        assert!(early < late, "{early} {late}");
+        for id in [early, late] {
+            assert_eq!(id.len(), LENGTH);
+            assert!(id.starts_with('c') && id.bytes().all(|b| DIGITS.contains(&b)), "{id}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_an_id_names_nothing() {
+        for bad in ["a/b", "\0", "ä", &"x".repeat(65), " "] {
+            assert_eq!(DeploymentId::from(bad).as_str(), "", "{bad:?}");
+        }
+        assert_eq!(DeploymentId::from("ckw3ronxn3977574jzaglzxs4r4").as_str(), "ckw3ronxn3977574jzaglzxs4r4");
+    }
+}

@@ -1,0 +1,125 @@
+//! What an operation of the API is.
+
+use garde::Validate;
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{path::PathParameters, permissions::Permission};
+
+/// An HTTP method that the API uses. Create and update are both `POST`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates, updates and acts.
+    Post,
+    /// Deletes.
+    Delete,
+}
+
+impl Method {
+    /// The method as it stands in a request line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// Whether an operation may change anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It is handed a read handle, through which nothing can change.
+    Read,
+    /// It is handed a write handle, and its change leaves an audit record.
+    Write,
+    /// It reads, and answers with a stream instead of one JSON value.
+    Download,
+}
+
+/// The groups that the API's document sorts its operations into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names are the documentation")]
+pub enum Tag {
+    AgentToken,
+    ApiToken,
+    Authorization,
+    Deployment,
+    Organization,
+    Role,
+    Workspace,
+}
+
+impl Tag {
+    /// The name in the OpenAPI document.
+    pub fn name(self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// The deprecated v1beta1 interface that serves an operation as well, for the Terraform provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beta {
+    /// Below `/iam/v1beta1`.
+    Iam,
+    /// Below `/platform/v1beta1`.
+    Platform,
+}
+
+impl Beta {
+    /// The path prefix of the interface.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Iam => "/iam/v1beta1",
+            Self::Platform => "/platform/v1beta1",
+        }
+    }
+}
+
+/// One operation of the API: the single place that says how it is called and what it needs.
+///
+/// Rows are made by the table in [`crate::operations`]; nothing implements this by hand.
+pub trait Operation: Send + Sync + 'static {
+    /// The `operationId`, for example `CreateAgentToken`.
+    const ID: &'static str;
+    /// The HTTP method.
+    const METHOD: Method;
+    /// The path below `/v1`, with `{parameters}`.
+    const PATH: &'static str;
+    /// Read or write.
+    const ACCESS: Access;
+    /// Its group in the document.
+    const TAG: Tag;
+    /// The status of success: 200, or 204 without a body.
+    const STATUS: u16;
+    /// Where else it is served.
+    const BETA: Option<Beta>;
+    /// Lines of documentation; the first is the summary.
+    const DOC: &'static [&'static str];
+
+    /// What the caller must be permitted, and at which scope.
+    type Permission: Permission;
+    /// The path's parameters.
+    type Path: PathParameters;
+    /// The query's parameters.
+    type Query: Input;
+    /// The request's body; `()` for none.
+    type Body: Input;
+    /// The body of success; `()` for none.
+    type Output: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static;
+
+    /// Where the permission is needed, from what the request names.
+    fn target(path: &Self::Path, body: &Self::Body) -> <Self::Permission as Permission>::Scope;
+}
+
+/// What a request brings: read from JSON or a query, then checked.
+pub trait Input: DeserializeOwned + Serialize + JsonSchema + Validate<Context = ()> + Send + Sync + 'static {}
+impl<T: DeserializeOwned + Serialize + JsonSchema + Validate<Context = ()> + Send + Sync + 'static> Input for T {}
+
+/// Receives every operation in turn. See [`crate::operations::visit`].
+pub trait Visitor {
+    /// Called once with each row of the table.
+    fn visit<O: Operation>(&mut self);
+}

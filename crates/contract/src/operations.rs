@@ -1,0 +1,301 @@
+//! The table of operations.
+//!
+//! A row says everything there is to know for calling an operation. Adding one here makes it
+//! appear in the router (which will not compile until it has a handler), in the OpenAPI document,
+//! in the client, and in the tests that walk every operation.
+
+use crate::{
+    operation::{Access, Beta, Method, Operation, Tag, Visitor},
+    path::*,
+    permissions::{self, Permission},
+    wire::*,
+};
+
+/// `or!(() default)` is `default`, `or!((x) default)` is `x`.
+macro_rules! or {
+    (() $default:tt) => {
+        $default
+    };
+    (($given:tt) $default:tt) => {
+        $given
+    };
+    (() $default:ty) => {
+        $default
+    };
+    (($given:ty) $default:ty) => {
+        $given
+    };
+}
+
+macro_rules! target {
+    ($path:ident $body:ident) => {{
+        let _ = $body;
+        $path.into()
+    }};
+    ($path:ident $body:ident body) => {
+        ($path, $body).into()
+    };
+}
+
+macro_rules! operations {
+    ($($tag:ident {$(
+        $(#[doc = $doc:literal])+
+        $name:ident: $access:ident $method:ident $path:literal
+            requires $permission:ident $(at $place:ident)?, path $parameters:ident
+            $(, query $query:ident)? $(, body $body:ident)?
+            => $status:literal $($output:ident)? $(, also $beta:ident)?;
+    )*})*) => {
+        $($(
+            $(#[doc = $doc])+
+            pub struct $name;
+
+            impl Operation for $name {
+                const ID: &'static str = stringify!($name);
+                const METHOD: Method = Method::$method;
+                const PATH: &'static str = $path;
+                const ACCESS: Access = Access::$access;
+                const TAG: Tag = Tag::$tag;
+                const STATUS: u16 = $status;
+                const BETA: Option<Beta> = or!(($( { Some(Beta::$beta) } )?) None);
+                const DOC: &'static [&'static str] = &[$($doc),+];
+
+                type Permission = permissions::$permission;
+                type Path = $parameters;
+                type Query = or!(($($query)?) NoQuery);
+                type Body = or!(($($body)?) NoBody);
+                type Output = or!(($($output)?) NoOutput);
+
+                fn target(path: &Self::Path, body: &Self::Body) -> <Self::Permission as Permission>::Scope {
+                    target!(path body $($place)?)
+                }
+            }
+        )*)*
+
+        /// Shows each operation to the visitor, in the order of the table.
+        pub fn visit(visitor: &mut impl Visitor) {
+            $($(visitor.visit::<$name>();)*)*
+        }
+
+        /// Calls `$each!(Read Name)`, `Write` or `Download` for every operation, so that a crate
+        /// can require an implementation for each of them at compile time.
+        #[macro_export]
+        macro_rules! for_each_operation {
+            ($each:ident) => { $($($each!($access $name);)*)* };
+        }
+    };
+}
+
+operations! {
+    AgentToken {
+        /// List a Deployment's agent tokens.
+        ///
+        /// Shows who made each token, when it was last used and when it ends; never its value.
+        ListAgentTokens: Read Get "/organizations/{organizationId}/deployments/{deploymentId}/agent-tokens"
+            requires DeploymentAgentTokensGet, path InDeployment, query ListAgentTokensQuery
+            => 200 ApiTokensPaginated, also Iam;
+        /// Create an agent token.
+        ///
+        /// The token opens this Deployment's Airflow to one remote agent. Its value is in this
+        /// answer and nowhere else: it is not kept and cannot be shown again.
+        CreateAgentToken: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/agent-tokens"
+            requires DeploymentAgentTokensCreate, path InDeployment, body CreateAgentTokenRequest
+            => 200 ApiToken, also Iam;
+        /// Get an agent token.
+        ///
+        /// Everything about the token but its value.
+        GetAgentToken: Read Get "/organizations/{organizationId}/deployments/{deploymentId}/agent-tokens/{agentTokenId}"
+            requires DeploymentAgentTokensGet, path OneAgentToken
+            => 200 ApiToken, also Iam;
+        /// Delete an agent token.
+        ///
+        /// When this has answered, no request with the token that starts later is accepted.
+        DeleteAgentToken: Write Delete "/organizations/{organizationId}/deployments/{deploymentId}/agent-tokens/{agentTokenId}"
+            requires DeploymentAgentTokensDelete, path OneAgentToken
+            => 204, also Iam;
+    }
+    ApiToken {
+        /// List API tokens.
+        ///
+        /// Those that the caller may see, narrowed by Workspace, Deployment, Dag or kind.
+        ListApiTokens: Read Get "/organizations/{organizationId}/tokens"
+            requires OrganizationApiTokensAccess, path InOrganization, query ListApiTokensQuery
+            => 200 ApiTokensPaginated, also Iam;
+        /// Create an API token.
+        ///
+        /// Nobody can give a token more than they may do themselves. The value is in this answer
+        /// only.
+        CreateApiToken: Write Post "/organizations/{organizationId}/tokens"
+            requires OrganizationApiTokensAccess, path InOrganization, body CreateApiTokenRequest
+            => 200 ApiToken, also Iam;
+        /// Get an API token.
+        ///
+        /// Everything about the token, its roles included, but its value.
+        GetApiToken: Read Get "/organizations/{organizationId}/tokens/{tokenId}"
+            requires OrganizationApiTokensAccess, path OneApiToken
+            => 200 ApiToken, also Iam;
+        /// Update an API token.
+        ///
+        /// Changes the name and the description. An expiry cannot be changed.
+        UpdateApiToken: Write Post "/organizations/{organizationId}/tokens/{tokenId}"
+            requires OrganizationApiTokensAccess, path OneApiToken, body UpdateApiTokenRequest
+            => 200 ApiToken, also Iam;
+        /// Delete an API token.
+        ///
+        /// When this has answered, no request with the token that starts later is accepted.
+        DeleteApiToken: Write Delete "/organizations/{organizationId}/tokens/{tokenId}"
+            requires OrganizationApiTokensAccess, path OneApiToken
+            => 204, also Iam;
+        /// Replace an API token's roles.
+        ///
+        /// The list given replaces all roles that the token had. It acts on the next request.
+        UpdateApiTokenRoles: Write Post "/organizations/{organizationId}/tokens/{tokenId}/roles"
+            requires OrganizationApiTokensAccess, path OneApiToken, body UpdateApiTokenRolesRequest
+            => 200 SubjectRoles, also Iam;
+        /// Rotate an API token.
+        ///
+        /// Answers with a new value; the old one stops working at once.
+        RotateApiToken: Write Post "/organizations/{organizationId}/tokens/{tokenId}/rotate"
+            requires OrganizationApiTokensAccess, path OneApiToken
+            => 200 ApiToken, also Iam;
+    }
+    Authorization {
+        /// List permissions.
+        ///
+        /// All permissions by what they are about. Those of DEPLOYMENT and DAG scope can be put
+        /// into custom roles.
+        ListPermissionGroups: Read Get "/authorization/permission-groups"
+            requires Authenticated, path Root, query ListPermissionGroupsQuery
+            => 200 PermissionGroups, also Iam;
+    }
+    Deployment {
+        /// List Deployments.
+        ///
+        /// Those that the caller may see, narrowed by id, name or Workspace.
+        ListDeployments: Read Get "/organizations/{organizationId}/deployments"
+            requires OrganizationDeploymentsGet, path InOrganization, query ListDeploymentsQuery
+            => 200 DeploymentsPaginated, also Platform;
+        /// Create a Deployment.
+        ///
+        /// Needs `workspace.deployments.create` in the Workspace that the body names.
+        CreateDeployment: Write Post "/organizations/{organizationId}/deployments"
+            requires WorkspaceDeploymentsCreate at body, path InOrganization, body CreateDeploymentRequest
+            => 200 Deployment, also Platform;
+        /// Get a Deployment.
+        ///
+        /// Values of secret environment variables are left out.
+        GetDeployment: Read Get "/organizations/{organizationId}/deployments/{deploymentId}"
+            requires DeploymentGet, path InDeployment
+            => 200 Deployment, also Platform;
+        /// Update a Deployment.
+        ///
+        /// A secret environment variable that comes without a value keeps the one it has.
+        UpdateDeployment: Write Post "/organizations/{organizationId}/deployments/{deploymentId}"
+            requires DeploymentUpdate, path InDeployment, body UpdateDeploymentRequest
+            => 200 Deployment, also Platform;
+        /// Delete a Deployment.
+        ///
+        /// Its agent tokens and API tokens are deleted with it, and stop working at once.
+        DeleteDeployment: Write Delete "/organizations/{organizationId}/deployments/{deploymentId}"
+            requires DeploymentDelete, path InDeployment
+            => 204, also Platform;
+    }
+    Organization {
+        /// List Organizations.
+        ///
+        /// Those that the caller belongs to.
+        ListOrganizations: Read Get "/organizations"
+            requires Authenticated, path Root, query ListOrganizationsQuery
+            => 200 OrganizationsPaginated, also Platform;
+        /// Get an Organization.
+        ///
+        /// With `isLookUpOnly`, just what is needed to recognise it.
+        GetOrganization: Read Get "/organizations/{organizationId}"
+            requires OrganizationGet, path InOrganization, query GetOrganizationQuery
+            => 200 Organization, also Platform;
+        /// Update an Organization.
+        ///
+        /// What the body leaves out stays as it is.
+        UpdateOrganization: Write Post "/organizations/{organizationId}"
+            requires OrganizationSettingsUpdate, path InOrganization, body UpdateOrganizationRequest
+            => 200 Organization, also Platform;
+        /// Export the audit log.
+        ///
+        /// One JSON object a line, oldest first, gzip-encoded: every change, and refused requests.
+        /// From `startDate` (included) to `endDate` (excluded); each is open when absent.
+        GetOrganizationAuditLogs: Download Get "/organizations/{organizationId}/audit-logs"
+            requires OrganizationAuditLogsGet, path InOrganization, query GetOrganizationAuditLogsQuery
+            => 200, also Platform;
+    }
+    Role {
+        /// List role templates.
+        ///
+        /// Starting points for custom roles; a template cannot be assigned itself.
+        ListRoleTemplates: Read Get "/organizations/{organizationId}/role-templates"
+            requires OrganizationCustomRolesGet, path InOrganization, query ListRoleTemplatesQuery
+            => 200 RoleTemplates, also Iam;
+        /// List roles.
+        ///
+        /// The Organization's custom roles, and with `includeDefaultRoles` the built-in ones with
+        /// what they permit.
+        ListRoles: Read Get "/organizations/{organizationId}/roles"
+            requires OrganizationCustomRolesGet, path InOrganization, query ListRolesQuery
+            => 200 RolesPaginated, also Iam;
+        /// Create a custom role.
+        ///
+        /// Custom roles exist for DEPLOYMENT and DAG scope.
+        CreateCustomRole: Write Post "/organizations/{organizationId}/roles"
+            requires OrganizationCustomRolesCreate, path InOrganization, body CreateCustomRoleRequest
+            => 200 RoleWithPermission, also Iam;
+        /// Get a custom role.
+        ///
+        /// With its permissions.
+        GetCustomRole: Read Get "/organizations/{organizationId}/roles/{roleId}"
+            requires OrganizationCustomRolesGet, path OneRole
+            => 200 RoleWithPermission, also Iam;
+        /// Update a custom role.
+        ///
+        /// Acts on the next request of whoever has the role. The permissions of a role that a
+        /// DIRECT_ACCESS token has cannot be changed: they were fixed when it was created.
+        UpdateCustomRole: Write Post "/organizations/{organizationId}/roles/{customRoleId}"
+            requires OrganizationCustomRolesUpdate, path OneRole, body UpdateCustomRoleRequest
+            => 200 RoleWithPermission, also Iam;
+        /// Delete a custom role.
+        ///
+        /// Refused while a token has the role.
+        DeleteCustomRole: Write Delete "/organizations/{organizationId}/roles/{customRoleId}"
+            requires OrganizationCustomRolesDelete, path OneRole
+            => 204, also Iam;
+    }
+    Workspace {
+        /// List Workspaces.
+        ///
+        /// Those that the caller may see, narrowed by id or name.
+        ListWorkspaces: Read Get "/organizations/{organizationId}/workspaces"
+            requires OrganizationWorkspacesGet, path InOrganization, query ListWorkspacesQuery
+            => 200 WorkspacesPaginated, also Platform;
+        /// Create a Workspace.
+        ///
+        /// A caller whose role does not reach the new Workspace will not see it.
+        CreateWorkspace: Write Post "/organizations/{organizationId}/workspaces"
+            requires OrganizationWorkspacesCreate, path InOrganization, body CreateWorkspaceRequest
+            => 200 Workspace, also Platform;
+        /// Get a Workspace.
+        ///
+        /// Its settings and who made it.
+        GetWorkspace: Read Get "/organizations/{organizationId}/workspaces/{workspaceId}"
+            requires WorkspaceGet, path InWorkspace
+            => 200 Workspace, also Platform;
+        /// Update a Workspace.
+        ///
+        /// Defaults that the body leaves out stay as they are.
+        UpdateWorkspace: Write Post "/organizations/{organizationId}/workspaces/{workspaceId}"
+            requires WorkspaceSettingsUpdate, path InWorkspace, body UpdateWorkspaceRequest
+            => 200 Workspace, also Platform;
+        /// Delete a Workspace.
+        ///
+        /// Its Deployments and all tokens below it are deleted with it, and stop working at once.
+        DeleteWorkspace: Write Delete "/organizations/{organizationId}/workspaces/{workspaceId}"
+            requires WorkspaceDelete, path InWorkspace
+            => 204, also Platform;
+    }
+}

@@ -1,0 +1,107 @@
+//! The parameters that paths carry, and the scope that each set of them names.
+
+use crate::{
+    AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, WorkspaceId,
+    permissions::scope,
+    wire::{CreateDeploymentRequest, deployment},
+};
+
+/// A set of path parameters, read in the order in which the path has them.
+pub trait PathParameters: Clone + Send + Sync + 'static {
+    /// How many there are.
+    const COUNT: usize;
+    /// Builds the set from exactly [`Self::COUNT`] values.
+    fn read(values: &mut dyn Iterator<Item = String>) -> Option<Self>;
+    /// The values again, in the same order, to fill a path with.
+    fn write(&self) -> Vec<&str>;
+}
+
+macro_rules! paths {
+    ($($(#[$doc:meta])* $name:ident { $($field:ident: $id:ty),* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        #[allow(missing_docs, reason = "each field is the id it is named after")]
+        pub struct $name { $(pub $field: $id),* }
+
+        impl PathParameters for $name {
+            const COUNT: usize = [$(stringify!($field)),*].len();
+            fn read(values: &mut dyn Iterator<Item = String>) -> Option<Self> {
+                Some(Self { $($field: values.next()?.into()),* })
+            }
+            fn write(&self) -> Vec<&str> {
+                vec![$(crate::id::Id::as_str(&self.$field)),*]
+            }
+        }
+    )*};
+}
+
+paths! {
+    /// `/organizations/{organizationId}` and what stands directly below it.
+    InOrganization { organization_id: OrganizationId }
+    /// `.../workspaces/{workspaceId}`
+    InWorkspace { organization_id: OrganizationId, workspace_id: WorkspaceId }
+    /// `.../deployments/{deploymentId}`
+    InDeployment { organization_id: OrganizationId, deployment_id: DeploymentId }
+    /// `.../deployments/{deploymentId}/agent-tokens/{agentTokenId}`
+    OneAgentToken { organization_id: OrganizationId, deployment_id: DeploymentId, agent_token_id: AgentTokenId }
+    /// `.../tokens/{tokenId}`
+    OneApiToken { organization_id: OrganizationId, token_id: ApiTokenId }
+    /// `.../roles/{roleId}`
+    OneRole { organization_id: OrganizationId, role_id: RoleId }
+}
+
+/// No parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Root;
+
+impl PathParameters for Root {
+    const COUNT: usize = 0;
+    fn read(_: &mut dyn Iterator<Item = String>) -> Option<Self> {
+        Some(Self)
+    }
+    fn write(&self) -> Vec<&str> {
+        Vec::new()
+    }
+}
+
+impl From<&Root> for scope::Installation {
+    fn from(_: &Root) -> Self {
+        Self
+    }
+}
+
+macro_rules! organization_scoped {
+    ($($path:ident)*) => {$(
+        impl From<&$path> for scope::Organization {
+            fn from(path: &$path) -> Self {
+                Self { organization_id: path.organization_id.clone() }
+            }
+        }
+    )*};
+}
+organization_scoped!(InOrganization OneApiToken OneRole);
+
+impl From<&InWorkspace> for scope::Workspace {
+    fn from(path: &InWorkspace) -> Self {
+        Self { organization_id: path.organization_id.clone(), workspace_id: path.workspace_id.clone() }
+    }
+}
+
+/// A Deployment is created in the Workspace that the body names.
+impl From<(&InOrganization, &CreateDeploymentRequest)> for scope::Workspace {
+    fn from((path, body): (&InOrganization, &CreateDeploymentRequest)) -> Self {
+        let workspace_id = deployment::workspace_of(body).clone();
+        Self { organization_id: path.organization_id.clone(), workspace_id }
+    }
+}
+
+macro_rules! deployment_scoped {
+    ($($path:ident)*) => {$(
+        impl From<&$path> for scope::Deployment {
+            fn from(path: &$path) -> Self {
+                Self { organization_id: path.organization_id.clone(), deployment_id: path.deployment_id.clone() }
+            }
+        }
+    )*};
+}
+deployment_scoped!(InDeployment OneAgentToken);

@@ -1,0 +1,62 @@
+//! Agent tokens. Their answers have the shape of [`super::ApiToken`].
+
+use garde::Validate;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{default_limit, default_offset, paged, sorts, text};
+
+/// What an agent token is made from.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+#[garde(allow_unvalidated)]
+pub struct CreateAgentTokenRequest {
+    /// What the token is called; names need not be unique.
+    #[garde(length(chars, min = 1, max = 256), custom(text::line))]
+    pub name: String,
+    /// What the token is for.
+    #[garde(length(chars, max = 500), custom(text::optional_prose))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// After how many days of 24 hours the token ends. It never does when this is absent.
+    #[garde(range(min = 1, max = 3650))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expiry_period_in_days: Option<u32>,
+}
+
+sorts! {
+    /// The orders in which agent tokens can be listed.
+    AgentTokenSort {
+        NameAsc "name:asc" "name",
+        NameDesc "name:desc" "name",
+        DescriptionAsc "description:asc" "description",
+        DescriptionDesc "description:desc" "description",
+        CreatedAtAsc "createdAt:asc" "created_at",
+        CreatedAtDesc "createdAt:desc" "created_at",
+        UpdatedAtAsc "updatedAt:asc" "updated_at",
+        UpdatedAtDesc "updatedAt:desc" "updated_at",
+        CreatedByIdAsc "createdById:asc" "created_by",
+        CreatedByIdDesc "createdById:desc" "created_by",
+        UpdatedByIdAsc "updatedById:asc" "updated_by",
+        UpdatedByIdDesc "updatedById:desc" "updated_by",
+        TokenStartAtAsc "tokenStartAt:asc" "start_at",
+        TokenStartAtDesc "tokenStartAt:desc" "start_at",
+    }
+}
+
+/// Which agent tokens to list.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
+#[garde(allow_unvalidated)]
+pub struct ListAgentTokensQuery {
+    /// How many tokens to pass over.
+    #[serde(default = "default_offset")]
+    pub offset: u32,
+    /// How many tokens to answer at the most.
+    #[garde(range(max = 1000))]
+    #[serde(default = "default_limit")]
+    pub limit: u32,
+    /// What to sort by, the first the most significant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sorts: Vec<AgentTokenSort>,
+}
+paged!(ListAgentTokensQuery);

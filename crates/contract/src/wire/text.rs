@@ -1,0 +1,79 @@
+//! Checks that several fields share.
+
+/// A name of one line: something must be there, and control characters break terminals and logs.
+pub fn line(text: &str, (): &()) -> garde::Result {
+    if text.trim().is_empty() {
+        return Err(garde::Error::new("must not be empty"));
+    }
+    prose(text, &())?;
+    if text.chars().any(char::is_control) {
+        return Err(garde::Error::new("must not contain control characters"));
+    }
+    Ok(())
+}
+
+/// A [`line`] of at most 256 characters, where the public API states no bound.
+pub fn short_line(text: &str, (): &()) -> garde::Result {
+    line(text, &())?;
+    if text.chars().count() > 256 { Err(garde::Error::new("length is greater than 256")) } else { Ok(()) }
+}
+
+/// [`line`], where the name is optional.
+pub fn optional_line(text: &Option<String>, (): &()) -> garde::Result {
+    text.as_deref().map_or(Ok(()), |text| line(text, &()))
+}
+
+/// Any text that both databases can keep: PostgreSQL has no NUL in a text.
+pub fn prose(text: &str, (): &()) -> garde::Result {
+    if text.contains('\0') { Err(garde::Error::new("must not contain the NUL character")) } else { Ok(()) }
+}
+
+/// [`prose`], where the text is optional.
+pub fn optional_prose(text: &Option<String>, (): &()) -> garde::Result {
+    text.as_deref().map_or(Ok(()), |text| prose(text, &()))
+}
+
+/// [`prose`] for each of several texts.
+pub fn all_prose(texts: &[String], (): &()) -> garde::Result {
+    texts.iter().try_for_each(|text| prose(text, &()))
+}
+
+/// [`all_prose`], where the list is optional.
+pub fn optional_all_prose(texts: &Option<Vec<String>>, (): &()) -> garde::Result {
+    texts.as_deref().map_or(Ok(()), |texts| all_prose(texts, &()))
+}
+
+/// A list of address ranges in CIDR form (RFC 4632, RFC 4291 section 2.3).
+pub fn optional_cidrs(texts: &Option<Vec<String>>, (): &()) -> garde::Result {
+    match texts.iter().flatten().find(|text| !is_cidr(text)) {
+        Some(bad) => {
+            Err(garde::Error::new(format!("{bad:?} is not an address range in CIDR form, for example 203.0.113.0/24")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn is_cidr(text: &str) -> bool {
+    let Some((address, length)) = text.split_once('/') else { return false };
+    let most = match address.parse() {
+        Ok(std::net::IpAddr::V4(_)) => 32,
+        Ok(std::net::IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    length.bytes().all(|b| b.is_ascii_digit()) && length.parse::<u8>().is_ok_and(|length| length <= most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cidr_form() {
+        for good in ["203.0.113.0/24", "10.0.0.1/32", "::/0", "2001:db8::/32"] {
+            assert!(is_cidr(good), "{good}");
+        }
+        for bad in ["203.0.113.0", "203.0.113.0/33", "::/129", "x/1", "10.0.0.0/+8", "10.0.0.0/", "/8"] {
+            assert!(!is_cidr(bad), "{bad}");
+        }
+    }
+}

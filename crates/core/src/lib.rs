@@ -1,0 +1,17 @@
+//! The rules of Airlock, without I/O.
+//!
+//! - [`policy`] decides who may do what; only it makes a [`policy::Granted`].
+//! - [`agent_token`] and [`api_token`] say what tokens look like and what makes them good.
+//! - [`keyring`] derives every secret from the master key; nothing recoverable is stored.
+//! - [`error`] is the one error that crosses crate boundaries.
+//! - [`env`] brings time and chance in, so that tests own both.
+
+pub mod agent_token;
+pub mod api_token;
+pub mod env;
+pub mod error;
+pub mod keyring;
+pub mod policy;
+
+pub use env::Env;
+pub use error::{Error, FieldError, Result};

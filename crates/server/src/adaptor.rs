@@ -1,0 +1,283 @@
+//! Between HTTP and the handlers: one function for reads, one for writes, one for downloads, made
+//! for each operation from its declaration.
+//!
+//! Only this module commits, and a commit takes the audit entry, so nothing changes unaudited. A
+//! handler cannot be reached without the policy's proof, because there is no other way to make a
+//! [`Call`].
+
+use std::{collections::HashMap, future::Future, sync::Arc};
+
+use airlock_contract::{
+    Operation, Time, beta, id::Id, operation::Beta, permissions::Permission, permissions::scope::Scope,
+};
+use airlock_core::{
+    Error, Result,
+    policy::{self, Caller, Granted},
+};
+use airlock_store::{
+    Reading, Stamp, Writing,
+    audit::{Entry, Outcome},
+    locate::locate,
+};
+use axum::{
+    body::Body,
+    extract::{Path, Request},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    App,
+    authenticate::{Session, authenticate},
+    envelope,
+    input::{self, QueryReader},
+    request::{Origin, RequestId},
+};
+
+/// How often a write is tried when the database says that trying again would help.
+const TRIES: u32 = 3;
+
+/// A request that was authenticated, read, and authorized.
+pub(crate) struct Call<'a, O: Operation> {
+    pub(crate) app: &'a App,
+    pub(crate) caller: &'a Caller,
+    pub(crate) granted: &'a Granted<<O::Permission as Permission>::Scope>,
+    pub(crate) path: &'a O::Path,
+    pub(crate) query: &'a O::Query,
+    pub(crate) body: &'a O::Body,
+    pub(crate) now: Time,
+}
+
+impl<O: Operation> Call<'_, O> {
+    /// Who changes something in this call, and when.
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp { at: self.now, by: self.caller.id.clone() }
+    }
+}
+
+/// What a change came to: the answer, and what was changed, for the audit log.
+pub(crate) struct Changed<T> {
+    pub(crate) output: T,
+    pub(crate) entity_type: &'static str,
+    pub(crate) entity_id: String,
+}
+
+impl<T> Changed<T> {
+    pub(crate) fn new(output: T, entity_type: &'static str, id: &impl Id) -> Self {
+        Self { output, entity_type, entity_id: id.as_str().to_owned() }
+    }
+}
+
+/// What a read does.
+pub(crate) trait Read<O: Operation> {
+    fn read(call: &Call<'_, O>, db: &Reading) -> impl Future<Output = Result<O::Output>> + Send;
+}
+
+/// What a write does. It may be tried again when the database asks for it, so it keeps no state.
+pub(crate) trait Write<O: Operation> {
+    fn write(call: &Call<'_, O>, w: &Writing) -> impl Future<Output = Result<Changed<O::Output>>> + Send;
+}
+
+/// What a download answers with, and its headers.
+pub(crate) trait Download<O: Operation> {
+    fn download(call: &Call<'_, O>) -> impl Future<Output = Result<Response>> + Send;
+}
+
+/// The handlers of all operations.
+pub(crate) struct Handlers;
+
+/// What is the same for all requests of an operation.
+pub(crate) struct Route {
+    app: App,
+    query: QueryReader,
+    beta: Option<Beta>,
+}
+
+impl Route {
+    pub(crate) fn new<O: Operation>(app: &App, beta: Option<Beta>) -> Arc<Self> {
+        Arc::new(Self { app: app.clone(), query: QueryReader::of::<O>(), beta })
+    }
+}
+
+/// A request before its permission is known.
+struct Asked<'a, O: Operation> {
+    route: &'a Route,
+    parts: &'a Parts,
+    session: Arc<Session>,
+    path: O::Path,
+    query: O::Query,
+    body: O::Body,
+    granted: Granted<<O::Permission as Permission>::Scope>,
+}
+
+impl<O: Operation> Asked<'_, O> {
+    fn call(&self) -> Call<'_, O> {
+        let app = &self.route.app;
+        Call {
+            app,
+            caller: &self.session.caller,
+            granted: &self.granted,
+            path: &self.path,
+            query: &self.query,
+            body: &self.body,
+            now: app.env.now(),
+        }
+    }
+}
+
+pub(crate) async fn read<O: Operation>(route: Arc<Route>, path: HashMap<String, String>, request: Request) -> Response
+where
+    Handlers: Read<O>,
+{
+    respond::<O>(&route, path, request, async |asked| {
+        let db = route.app.store.read().await?;
+        let output = <Handlers as Read<O>>::read(&asked.call(), &db).await?;
+        answer::<O>(&route, &output)
+    })
+    .await
+}
+
+pub(crate) async fn write<O: Operation>(route: Arc<Route>, path: HashMap<String, String>, request: Request) -> Response
+where
+    Handlers: Write<O>,
+{
+    respond::<O>(&route, path, request, async |asked| {
+        let mut tries = TRIES;
+        loop {
+            tries -= 1;
+            let w = route.app.store.write().await?;
+            let call = asked.call();
+            match <Handlers as Write<O>>::write(&call, &w).await {
+                Ok(changed) => {
+                    let entry = change_entry(&asked, &changed, call.now);
+                    w.commit(&entry).await?;
+                    return answer::<O>(&route, &changed.output);
+                }
+                Err(Error::Busy(cause)) if tries > 0 => tracing::debug!(cause, "a change is tried again"),
+                Err(error) => return Err(error),
+            }
+        }
+    })
+    .await
+}
+
+pub(crate) async fn download<O: Operation>(
+    route: Arc<Route>,
+    path: HashMap<String, String>,
+    request: Request,
+) -> Response
+where
+    Handlers: Download<O>,
+{
+    respond::<O>(&route, path, request, async |asked| <Handlers as Download<O>>::download(&asked.call()).await).await
+}
+
+/// Runs the steps before the handler, then the handler; notes what was refused.
+async fn respond<O: Operation>(
+    route: &Route,
+    path: HashMap<String, String>,
+    request: Request,
+    handle: impl AsyncFnOnce(Asked<'_, O>) -> Result<Response>,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let result = match prepare::<O>(route, &parts, path, body).await {
+        Ok(asked) => handle(asked).await,
+        Err(error) => Err(error),
+    };
+    result.unwrap_or_else(envelope::respond)
+}
+
+async fn prepare<'a, O: Operation>(
+    route: &'a Route,
+    parts: &'a Parts,
+    path: HashMap<String, String>,
+    body: Body,
+) -> Result<Asked<'a, O>> {
+    let app = &route.app;
+    let session =
+        authenticate(app, &parts.headers).await.inspect_err(|error| note_refusal::<O>(app, parts, None, error))?;
+    app.limits.count(O::METHOD, &session.caller.token)?;
+    let path = input::path::<O>(path)?;
+    let query = route.query.read(parts.uri.query())?;
+    let body = input::body::<O>(&parts.headers, body, route.beta.is_some()).await?;
+
+    let target = O::target(&path, &body).target();
+    let place = locate(&app.store.read().await?, &target).await?;
+    let exists = place.is_some();
+    let granted = policy::authorize::<O::Permission>(&session.caller, &target, place).inspect_err(|error| {
+        if exists {
+            note_refusal::<O>(app, parts, Some(&session.caller), error);
+        }
+    })?;
+    Ok(Asked { route, parts, session, path, query, body, granted })
+}
+
+fn answer<O: Operation>(route: &Route, output: &O::Output) -> Result<Response> {
+    if O::STATUS == 204 {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let json = if route.beta.is_some() {
+        let mut value = serde_json::to_value(output).map_err(Error::internal)?;
+        beta::answer(O::TAG, &mut value);
+        serde_json::to_vec(&value)
+    } else {
+        serde_json::to_vec(output)
+    };
+    let json = json.map_err(Error::internal)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
+}
+
+fn change_entry<O: Operation, T>(asked: &Asked<'_, O>, changed: &Changed<T>, now: Time) -> Entry {
+    Entry {
+        status: O::STATUS.into(),
+        outcome: Outcome::Changed,
+        entity_type: Some(changed.entity_type.into()),
+        entity_id: Some(changed.entity_id.clone()),
+        ..entry::<O>(&asked.route.app, asked.parts, Some(&asked.session.caller), now)
+    }
+}
+
+fn note_refusal<O: Operation>(app: &App, parts: &Parts, caller: Option<&Caller>, error: &Error) {
+    if !matches!(error, Error::Unauthenticated(_) | Error::Denied(_) | Error::NotFound(_)) {
+        return;
+    }
+    let mut entry = entry::<O>(app, parts, caller, app.env.now());
+    entry.status = envelope::status(error).as_u16().into();
+    entry.reason = Some(error.to_string());
+    if caller.is_none() {
+        // Nobody is authenticated, so the Organization is the one that was knocked at.
+        entry.organization =
+            parts.uri.path().split('/').skip_while(|part| *part != "organizations").nth(1).map(Into::into);
+    }
+    app.refusals.note(entry);
+}
+
+/// A record without an outcome of its own: refused until somebody says otherwise.
+fn entry<O: Operation>(app: &App, parts: &Parts, caller: Option<&Caller>, now: Time) -> Entry {
+    let origin = Origin::of(parts);
+    Entry {
+        id: app.env.new_id::<airlock_contract::SubjectId>().to_string(),
+        at: now,
+        outcome: Outcome::Refused,
+        organization: caller.map(|caller| caller.organization.clone()),
+        subject_id: caller.map(|caller| caller.id.clone()),
+        subject_type: caller.map(|caller| caller.kind),
+        subject_name: caller.map(|caller| caller.name.clone()),
+        operation: O::ID.into(),
+        method: O::METHOD.as_str().into(),
+        path: parts.uri.path().chars().take(1024).collect(),
+        entity_type: None,
+        entity_id: None,
+        status: 0,
+        reason: None,
+        occurrences: 1,
+        source_ip: origin.source_ip.map(|ip| ip.to_string()),
+        user_agent: origin.user_agent,
+        client: origin.client,
+        client_version: origin.client_version,
+        request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+    }
+}
+
+/// The values of the path's parameters, which the router has named by position.
+pub(crate) type Positions = Path<HashMap<String, String>>;

@@ -1,0 +1,62 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use airlock_core::{Env, Result, keyring::Keyring};
+use airlock_store::Store;
+
+use crate::{authenticate::Sessions, limits::Limits, refusals::Refusals, settings::Settings, usage::Usage};
+
+/// The server's state. Cloning is cheap.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+/// What is behind an [`App`]; only this crate sees its fields.
+pub struct Shared {
+    pub(crate) store: Store,
+    pub(crate) keys: Keyring,
+    pub(crate) env: Env,
+    pub(crate) settings: Settings,
+    pub(crate) sessions: Sessions,
+    pub(crate) limits: Limits,
+    pub(crate) usage: Usage,
+    pub(crate) refusals: Refusals,
+}
+
+impl std::ops::Deref for App {
+    type Target = Shared;
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl App {
+    /// Puts the server together.
+    pub fn new(store: Store, keys: Keyring, env: Env, settings: Settings) -> Self {
+        Self(Arc::new(Shared {
+            sessions: Sessions::new(),
+            limits: Limits::new(&settings.rate_limits),
+            usage: Usage::default(),
+            refusals: Refusals::default(),
+            store,
+            keys,
+            env,
+            settings,
+        }))
+    }
+
+    /// Writes down what is kept in memory for a short while: which tokens were used, and what was
+    /// refused. Called every second by [`Self::run_upkeep`], and at the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; what could not be written is kept for the next time.
+    pub async fn flush(&self) -> Result<()> {
+        crate::upkeep::flush(self).await
+    }
+
+    /// Does the server's own work, until it is dropped.
+    pub async fn run_upkeep(&self) {
+        crate::upkeep::run(self).await
+    }
+}

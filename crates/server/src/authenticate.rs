@@ -1,0 +1,171 @@
+//! Who makes a request.
+//!
+//! The presented value is hashed and looked up; only a live token is found. When there is none,
+//! a second, slower look finds out why, and tells it to the holder of a value that this server
+//! really issued. Everybody else learns only that the value is not good.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use airlock_contract::Time;
+use airlock_core::{
+    Error, Result,
+    agent_token::{self, PlainAgentToken},
+    api_token::{self, Stale, TokenHash},
+    policy::Caller,
+};
+use airlock_store::{agent_tokens, api_tokens, upkeep::UsedToken};
+use axum::http::{HeaderMap, header};
+use quick_cache::sync::Cache;
+
+use crate::App;
+
+/// Callers that are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// Longer values are none of ours.
+const LONGEST: usize = 8192;
+
+/// How often the use of a remembered token is noted, in microseconds.
+const NOTE_EVERY: i64 = 1_000_000;
+
+/// Callers by the hash of their token, each with the revision of the store at which it was read.
+/// An entry is good while the store is at that revision; a store that others may change as well
+/// has none, and then nothing is remembered.
+pub(crate) struct Sessions(Cache<TokenHash, Remembered>);
+
+#[derive(Clone)]
+struct Remembered {
+    revision: u64,
+    session: Arc<Session>,
+}
+
+/// An authenticated caller.
+pub(crate) struct Session {
+    pub(crate) caller: Caller,
+    /// When the use of its token was last noted, in microseconds since the Unix epoch.
+    noted: AtomicI64,
+}
+
+impl Sessions {
+    pub(crate) fn new() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+}
+
+/// Finds out who makes a request.
+///
+/// # Errors
+///
+/// [`Error::Unauthenticated`] with the reason; [`Error::Denied`] for an agent token, which is
+/// good, but not here.
+pub(crate) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Session>> {
+    let value = bearer(headers)?;
+    let now = app.env.now();
+    if value.starts_with(agent_token::PREFIX) {
+        return Err(judge_agent_token(app, value, now).await?);
+    }
+    let hash = TokenHash::of(value);
+    let Some(session) = find(app, &hash).await? else {
+        return Err(explain(app, value).await?);
+    };
+    if let Some(end) = session.caller.expires_at.filter(|end| *end <= now) {
+        return Err(Error::Unauthenticated(format!(
+            "the API token {} ({}) expired at {end}; create a new one, or rotate it",
+            session.caller.name, session.caller.token
+        )));
+    }
+    let last = session.noted.load(Ordering::Relaxed);
+    if now.as_micros() - last >= NOTE_EVERY {
+        session.noted.store(now.as_micros(), Ordering::Relaxed);
+        app.usage.note(UsedToken::Api(session.caller.token.clone()), now);
+    }
+    Ok(session)
+}
+
+/// The value of the bearer token (RFC 6750 section 2.1).
+fn bearer(headers: &HeaderMap) -> Result<&str> {
+    let missing =
+        || Error::Unauthenticated("there is no bearer token; send the header Authorization: Bearer <API token>".into());
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let first = all.next().ok_or_else(missing)?;
+    if all.next().is_some() {
+        return Err(Error::Unauthenticated("there is more than one Authorization header".into()));
+    }
+    let text = first.to_str().map_err(|_| malformed())?;
+    let (scheme, value) = text.split_once(' ').unwrap_or((text, ""));
+    let value = value.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || value.is_empty() {
+        return Err(missing());
+    }
+    if value.len() > LONGEST { Err(malformed()) } else { Ok(value) }
+}
+
+async fn find(app: &App, hash: &TokenHash) -> Result<Option<Arc<Session>>> {
+    // Read before the database is: a change that is acknowledged meanwhile makes the entry stale.
+    let revision = app.store.authority_revision();
+    if let (Some(revision), Some(known)) = (revision, app.sessions.0.get(hash))
+        && known.revision == revision
+    {
+        return Ok(Some(known.session));
+    }
+    let Some(caller) = api_tokens::authenticate(&app.store.read().await?, hash).await? else { return Ok(None) };
+    let session = Arc::new(Session { caller, noted: AtomicI64::new(0) });
+    if let Some(revision) = revision {
+        app.sessions.0.insert(*hash, Remembered { revision, session: Arc::clone(&session) });
+    }
+    Ok(Some(session))
+}
+
+/// Why a value that no live token has is not good.
+async fn explain(app: &App, value: &str) -> Result<Error> {
+    let id = match api_token::examine(&app.keys, value) {
+        Stale::Malformed => return Ok(malformed()),
+        Stale::NotOurs => {
+            return Ok(Error::Unauthenticated(
+                "the API token's signature is wrong: this server did not issue it, or it was altered on its way".into(),
+            ));
+        }
+        Stale::Issued(id) => id,
+    };
+    Ok(Error::Unauthenticated(match api_tokens::fate(&app.store.read().await?, &id).await? {
+        api_tokens::Fate::Deleted(at) => format!("the API token {id} was deleted at {at}"),
+        api_tokens::Fate::Rotated(Some(at)) => {
+            format!("this value of the API token {id} was replaced at {at}, when the token was rotated")
+        }
+        api_tokens::Fate::Rotated(None) | api_tokens::Fate::Unknown => {
+            format!("the API token {id} is unknown; the database may have been restored from before it was made")
+        }
+    }))
+}
+
+fn malformed() -> Error {
+    Error::Unauthenticated(
+        "the bearer token is malformed: it is neither an API token (a JWT) nor an agent token".into(),
+    )
+}
+
+/// What to tell the holder of an agent token that calls this API.
+async fn judge_agent_token(app: &App, value: &str, now: Time) -> Result<Error> {
+    let Some(id) = agent_token::parse(value) else {
+        return Ok(Error::Unauthenticated(
+            "the agent token is malformed: its checksum is wrong, so it was cut off or mistyped".into(),
+        ));
+    };
+    let not_good = Error::Unauthenticated("the agent token is not good: this server did not issue it".into());
+    let Some(judged) = agent_tokens::judge(&app.store.read().await?, &id).await? else { return Ok(not_good) };
+    let is_genuine = PlainAgentToken::derive(&app.keys, &id, &judged.stored).is_some_and(|genuine| genuine.is(value));
+    if !is_genuine {
+        return Ok(not_good);
+    }
+    if let Some(at) = judged.deleted_at {
+        return Ok(Error::Unauthenticated(format!("the agent token {id} was deleted at {at}")));
+    }
+    if let Some(end) = judged.end_at.filter(|end| *end <= now) {
+        return Ok(Error::Unauthenticated(format!("the agent token {id} expired at {end}")));
+    }
+    app.usage.note(UsedToken::Agent(id), now);
+    Ok(Error::Denied("an agent token opens a Deployment's Airflow, not this API; use an API token".into()))
+}

@@ -1,0 +1,125 @@
+//! The first records of an empty server, so that it can be used at once.
+
+use airlock_contract::{
+    ApiTokenId, DeploymentId, OrganizationId, Time, WorkspaceId,
+    wire::{
+        ApiTokenKind, ApiTokenRole, CreateWorkspaceRequest, DeploymentRemoteExecutionRequest, DeploymentSettings,
+        EntityType,
+    },
+};
+use airlock_core::{Result, api_token::PlainApiToken, policy::Place};
+use airlock_store::{
+    Stamp,
+    api_tokens::{NewApiToken, NewRole},
+    audit::{Entry, Outcome},
+    bootstrap::{Bootstrap, SYSTEM, insert, is_empty},
+};
+
+use crate::{App, handlers};
+
+/// What [`bootstrap`] made.
+#[derive(Debug)]
+pub struct FirstRecords {
+    /// The Organization.
+    pub organization: OrganizationId,
+    /// Its Workspace.
+    pub workspace: WorkspaceId,
+    /// The Workspace's Deployment, which takes remote agents.
+    pub deployment: DeploymentId,
+    /// The Organization Owner's token, which is nowhere else.
+    pub token: PlainApiToken,
+}
+
+/// Makes an Organization, a Workspace, a Deployment and an Owner's token, if there is no
+/// Organization yet.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn bootstrap(app: &App) -> Result<Option<FirstRecords>> {
+    let w = app.store.write().await?;
+    if !is_empty(&w).await? {
+        return Ok(None);
+    }
+    let now = app.env.now();
+    let stamp = Stamp { at: now, by: SYSTEM.into() };
+    let (organization, workspace, deployment, id): (OrganizationId, WorkspaceId, DeploymentId, ApiTokenId) =
+        (app.env.new_id(), app.env.new_id(), app.env.new_id(), app.env.new_id());
+    let place = Place::Organization(organization.clone());
+    let token = handlers::api_tokens::sign(app, &id, &place, now, None)?;
+    let role = ApiTokenRole {
+        role: "ORGANIZATION_OWNER".into(),
+        entity_type: EntityType::Organization,
+        entity_id: organization.to_string(),
+        deployment_id: None,
+    };
+    let first = Bootstrap {
+        organization: (&organization, "Airlock"),
+        workspace: (&workspace, &first_workspace()),
+        deployment: (&deployment, &first_deployment(&workspace)),
+        token: &NewApiToken {
+            id: &id,
+            name: "First owner",
+            description: "Made with the database. Replace it by tokens that may do less.",
+            kind: ApiTokenKind::Standard,
+            place: &place,
+            hash: token.hash(),
+            short_token: &token.short(),
+            end_at: None,
+            expiry_days: None,
+            roles: &[NewRole { role: &role, fixed: None }],
+        },
+        stamp: &stamp,
+    };
+    insert(&w, &first).await?;
+    w.commit(&entry(app, &organization, now)).await?;
+    Ok(Some(FirstRecords { organization, workspace, deployment, token }))
+}
+
+fn first_workspace() -> CreateWorkspaceRequest {
+    CreateWorkspaceRequest {
+        name: "First workspace".into(),
+        description: None,
+        cicd_enforced_default: None,
+        default_cloud_provider: None,
+        default_cluster_id: None,
+        default_region: None,
+    }
+}
+
+fn first_deployment(workspace: &WorkspaceId) -> DeploymentSettings {
+    handlers::deployments::with_defaults(DeploymentSettings {
+        remote_execution: Some(DeploymentRemoteExecutionRequest {
+            enabled: true,
+            allowed_ip_address_ranges: None,
+            task_log_bucket: None,
+            task_log_url_pattern: None,
+        }),
+        ..handlers::deployments::named("First deployment", workspace)
+    })
+}
+
+fn entry(app: &App, organization: &OrganizationId, now: Time) -> Entry {
+    Entry {
+        id: app.env.new_id::<airlock_contract::SubjectId>().to_string(),
+        at: now,
+        outcome: Outcome::Changed,
+        organization: Some(organization.clone()),
+        subject_id: Some(SYSTEM.into()),
+        subject_type: None,
+        subject_name: Some("Airlock".into()),
+        operation: "Bootstrap".into(),
+        method: String::new(),
+        path: String::new(),
+        entity_type: Some("organization".into()),
+        entity_id: Some(organization.to_string()),
+        status: 200,
+        reason: None,
+        occurrences: 1,
+        source_ip: None,
+        user_agent: None,
+        client: None,
+        client_version: None,
+        request_id: String::new(),
+    }
+}

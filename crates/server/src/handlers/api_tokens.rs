@@ -1,0 +1,433 @@
+//! `/organizations/{organizationId}/tokens`
+//!
+//! The permission of these operations is a coarse gate. The finer one depends on what a token
+//! belongs to: `organization.apiTokens.*`, `workspace.apiTokens.*` or `deployment.apiTokens.*`.
+
+use airlock_contract::{
+    ApiTokenId, Operation, Time,
+    id::Id,
+    operations::{
+        CreateApiToken, DeleteApiToken, GetApiToken, ListApiTokens, RotateApiToken, UpdateApiToken, UpdateApiTokenRoles,
+    },
+    permissions::{Action, Permission, scope},
+    wire::{
+        ApiToken, ApiTokenKind, ApiTokenRole, ApiTokenScope, ApiTokensPaginated, DagRole, DeploymentRole, EntityType,
+        SubjectRoles, WorkspaceRole, WorkspaceRoleName,
+    },
+};
+use airlock_core::{
+    Error, Result,
+    api_token::{Claims, PlainApiToken, end},
+    policy::{Caller, Permissions, Place, Reach},
+};
+use airlock_store::{
+    Reading, Reads, Writing,
+    api_tokens::{self, ApiToken as Record, NewApiToken, NewRole, RoleRow, Visible},
+    locate::locate,
+};
+
+use crate::{
+    App,
+    adaptor::{Call, Changed, Handlers, Read, Write},
+    handlers::roles::{self, Assignable},
+};
+
+/// What is done with a token.
+#[derive(Clone, Copy)]
+enum Verb {
+    Get,
+    Create,
+    Update,
+    Delete,
+    Rotate,
+}
+
+impl Verb {
+    /// The permission that it needs where the token belongs.
+    fn action(self, place: &Place) -> Action {
+        match (place, self) {
+            (Place::Workspace(..), Self::Get) => Action::WorkspaceApiTokensGet,
+            (Place::Workspace(..), Self::Create) => Action::WorkspaceApiTokensCreate,
+            (Place::Workspace(..), Self::Update) => Action::WorkspaceApiTokensUpdate,
+            (Place::Workspace(..), Self::Delete) => Action::WorkspaceApiTokensDelete,
+            (Place::Workspace(..), Self::Rotate) => Action::WorkspaceApiTokensRotate,
+            (Place::Deployment(..), Self::Get) => Action::DeploymentApiTokensGet,
+            (Place::Deployment(..), Self::Create) => Action::DeploymentApiTokensCreate,
+            (Place::Deployment(..), Self::Update) => Action::DeploymentApiTokensUpdate,
+            (Place::Deployment(..), Self::Delete) => Action::DeploymentApiTokensDelete,
+            (Place::Deployment(..), Self::Rotate) => Action::DeploymentApiTokensRotate,
+            (_, Self::Get) => Action::OrganizationApiTokensGet,
+            (_, Self::Create) => Action::OrganizationApiTokensCreate,
+            (_, Self::Update) => Action::OrganizationApiTokensUpdate,
+            (_, Self::Delete) => Action::OrganizationApiTokensDelete,
+            (_, Self::Rotate) => Action::OrganizationApiTokensRotate,
+        }
+    }
+}
+
+impl Read<ListApiTokens> for Handlers {
+    async fn read(call: &Call<'_, ListApiTokens>, db: &Reading) -> Result<ApiTokensPaginated> {
+        let reach = |action| Reach::of(call.caller, call.granted, action);
+        let visible = Visible {
+            organization: call.caller.holds(Action::OrganizationApiTokensGet, call.granted.place()),
+            workspaces: reach(Action::WorkspaceApiTokensGet),
+            deployments: reach(Action::DeploymentApiTokensGet),
+        };
+        let (records, total_count) = api_tokens::list(db, &visible, call.query).await?;
+        Ok(ApiTokensPaginated {
+            tokens: views(db, records).await?,
+            limit: call.query.limit,
+            offset: call.query.offset,
+            total_count,
+        })
+    }
+}
+
+impl Read<GetApiToken> for Handlers {
+    async fn read(call: &Call<'_, GetApiToken>, db: &Reading) -> Result<ApiToken> {
+        let record = find(call, db, &call.path.token_id, Verb::Get).await?;
+        view(db, record).await
+    }
+}
+
+impl Write<CreateApiToken> for Handlers {
+    async fn write(call: &Call<'_, CreateApiToken>, w: &Writing) -> Result<Changed<ApiToken>> {
+        roles::lock(w, call.granted).await?;
+        let body = call.body;
+        let kind = body.kind.unwrap_or(ApiTokenKind::Standard);
+        if kind == ApiTokenKind::DirectAccess && body.scope != ApiTokenScope::Deployment {
+            return Err(Error::field("constraint", "kind", "DIRECT_ACCESS needs the scope DEPLOYMENT"));
+        }
+        let place = place_of_body(call, w).await?;
+        call.caller
+            .require(Verb::Create.action(&place), &place)
+            .map_err(|error| unknown_if_hidden(error, "entityId"))?;
+
+        let role = own_role(&body.role, &place);
+        let assigned = assign(call, w, &role, "role").await?;
+        refuse_more_than_own(call.caller, &role, &assigned.permits, &assigned.place)?;
+
+        let id: ApiTokenId = call.app.env.new_id();
+        let end_at = end(call.now, body.token_expiry_period_in_days);
+        let plain = sign(call.app, &id, &place, call.now, end_at)?;
+        let fixed = (kind == ApiTokenKind::DirectAccess).then_some(&assigned.permits);
+        let token = NewApiToken {
+            id: &id,
+            name: &body.name,
+            description: body.description.as_deref().unwrap_or_default(),
+            kind,
+            place: &place,
+            hash: plain.hash(),
+            short_token: &plain.short(),
+            end_at,
+            expiry_days: body.token_expiry_period_in_days,
+            roles: &[NewRole { role: &role, fixed }],
+        };
+        api_tokens::insert(w, call.granted, &token, &call.stamp()).await?;
+        let made = view(w, api_tokens::get(w, call.granted, &id).await?).await?;
+        Ok(Changed::new(ApiToken { token: Some(plain.expose().to_owned()), ..made }, "apiToken", &id))
+    }
+}
+
+impl Write<UpdateApiToken> for Handlers {
+    async fn write(call: &Call<'_, UpdateApiToken>, w: &Writing) -> Result<Changed<ApiToken>> {
+        let record = find(call, w, &call.path.token_id, Verb::Update).await?;
+        let description = call.body.description.as_deref().unwrap_or_default();
+        api_tokens::update(w, &record, &call.body.name, description, &call.stamp()).await?;
+        let changed = view(w, api_tokens::get(w, call.granted, &record.id).await?).await?;
+        Ok(Changed::new(changed, "apiToken", &record.id))
+    }
+}
+
+impl Write<DeleteApiToken> for Handlers {
+    async fn write(call: &Call<'_, DeleteApiToken>, w: &Writing) -> Result<Changed<()>> {
+        let record = find(call, w, &call.path.token_id, Verb::Delete).await?;
+        api_tokens::delete(w, &record, &call.stamp()).await?;
+        Ok(Changed::new((), "apiToken", &record.id))
+    }
+}
+
+impl Write<UpdateApiTokenRoles> for Handlers {
+    async fn write(call: &Call<'_, UpdateApiTokenRoles>, w: &Writing) -> Result<Changed<SubjectRoles>> {
+        roles::lock(w, call.granted).await?;
+        let record = find(call, w, &call.path.token_id, Verb::Update).await?;
+        check_shape(&record, &call.body.roles)?;
+        let old = api_tokens::roles_of(w, std::slice::from_ref(&record)).await?;
+        let mut new = Vec::with_capacity(call.body.roles.len());
+        for (at, role) in call.body.roles.iter().enumerate() {
+            let kept = old.iter().find(|row| ApiTokenRole::from((*row).clone()) == *role);
+            let assigned = assign(call, w, role, &format!("roles[{at}]")).await?;
+            if kept.is_none() {
+                refuse_more_than_own(call.caller, role, &assigned.permits, &assigned.place)?;
+            }
+            let fixed = (record.kind == ApiTokenKind::DirectAccess).then(|| fixed_permissions(kept, &assigned));
+            new.push((role, fixed));
+        }
+        let rows: Vec<NewRole<'_>> = new.iter().map(|(role, fixed)| NewRole { role, fixed: fixed.as_ref() }).collect();
+        api_tokens::replace_roles(w, &record, &rows, &call.stamp()).await?;
+        Ok(Changed::new(subject_roles(&call.body.roles), "apiToken", &record.id))
+    }
+}
+
+impl Write<RotateApiToken> for Handlers {
+    async fn write(call: &Call<'_, RotateApiToken>, w: &Writing) -> Result<Changed<ApiToken>> {
+        let record = find(call, w, &call.path.token_id, Verb::Rotate).await?;
+        // Whoever rotates gets the value, so may not get more with it than they have.
+        for row in api_tokens::roles_of(w, std::slice::from_ref(&record)).await? {
+            let fixed = row.fixed_permissions();
+            let role = ApiTokenRole::from(row);
+            // A role whose thing is gone permits nothing.
+            let Ok(assigned) = assign(call, w, &role, "roles").await else { continue };
+            refuse_more_than_own(call.caller, &role, &fixed.unwrap_or(assigned.permits), &assigned.place)?;
+        }
+        let end_at = end(call.now, record.expiry_days);
+        let plain = sign(call.app, &record.id, &record.place(), call.now, end_at)?;
+        api_tokens::rotate(w, &record, &plain.hash(), &plain.short(), end_at, &call.stamp()).await?;
+        let changed = view(w, api_tokens::get(w, call.granted, &record.id).await?).await?;
+        Ok(Changed::new(ApiToken { token: Some(plain.expose().to_owned()), ..changed }, "apiToken", &record.id))
+    }
+}
+
+/// Signs a new value for a token.
+pub(crate) fn sign(
+    app: &App,
+    id: &ApiTokenId,
+    place: &Place,
+    start: Time,
+    end_at: Option<Time>,
+) -> Result<PlainApiToken> {
+    let permissions = match place {
+        Place::Installation => Vec::new(),
+        Place::Organization(organization) => vec![format!("organizationId:{organization}")],
+        Place::Workspace(organization, workspace) => {
+            vec![format!("organizationId:{organization}"), format!("workspaceId:{workspace}")]
+        }
+        Place::Deployment(organization, workspace, deployment) => vec![
+            format!("organizationId:{organization}"),
+            format!("workspaceId:{workspace}"),
+            format!("deploymentId:{deployment}"),
+        ],
+    };
+    let claims = Claims {
+        iss: app.settings.public_url.clone(),
+        sub: id.to_string(),
+        aud: app.settings.public_url.clone(),
+        iat: start.as_seconds(),
+        exp: end_at.map(Time::as_seconds),
+        jti: format!("{:032x}", u128::from_be_bytes(app.env.random())),
+        api_token_id: id.to_string(),
+        permissions,
+    };
+    PlainApiToken::sign(&app.keys, &claims)
+}
+
+/// A call about the tokens of one Organization.
+trait AboutTokens: Operation<Permission: Permission<Scope = scope::Organization>> {}
+impl<O: Operation<Permission: Permission<Scope = scope::Organization>>> AboutTokens for O {}
+
+/// Finds a token that the caller may see, and demands the permission for what is done with it.
+async fn find<O: AboutTokens>(call: &Call<'_, O>, db: &impl Reads, id: &ApiTokenId, verb: Verb) -> Result<Record> {
+    let record = api_tokens::get(db, call.granted, id).await?;
+    let place = record.place();
+    if !call.caller.holds(Verb::Get.action(&place), &place) {
+        return Err(Error::NotFound("API token".into()));
+    }
+    call.caller.require(verb.action(&place), &place)?;
+    Ok(record)
+}
+
+/// What a new token shall belong to.
+async fn place_of_body(call: &Call<'_, CreateApiToken>, db: &impl Reads) -> Result<Place> {
+    let organization = call.granted.organization().clone();
+    let named = call.body.entity_id.as_deref().filter(|id| !id.is_empty());
+    let needed =
+        || Error::field("required", "entityId", format!("is required for the scope {}", call.body.scope.as_str()));
+    let target = match call.body.scope {
+        ApiTokenScope::Organization if named.is_none_or(|id| id == organization.as_str()) => {
+            return Ok(Place::Organization(organization));
+        }
+        ApiTokenScope::Organization => {
+            return Err(Error::field("constraint", "entityId", "must be the Organization of the path, or absent"));
+        }
+        ApiTokenScope::Workspace => scope::Target::Workspace(organization, named.ok_or_else(needed)?.into()),
+        ApiTokenScope::Deployment => scope::Target::Deployment(organization, named.ok_or_else(needed)?.into()),
+    };
+    locate(db, &target).await?.ok_or_else(|| unknown("entityId"))
+}
+
+/// What the body names, but is not there.
+fn unknown(field: &str) -> Error {
+    Error::field("unknown", field, "there is no such thing in this Organization")
+}
+
+/// What the body names but the caller may not see is not there either.
+fn unknown_if_hidden(error: Error, field: &str) -> Error {
+    if matches!(error, Error::NotFound(_)) { unknown(field) } else { error }
+}
+
+/// The role that a token has where it belongs.
+fn own_role(role: &str, place: &Place) -> ApiTokenRole {
+    let (entity_type, entity_id) = match place {
+        Place::Installation => (EntityType::Organization, String::new()),
+        Place::Organization(id) => (EntityType::Organization, id.to_string()),
+        Place::Workspace(_, id) => (EntityType::Workspace, id.to_string()),
+        Place::Deployment(_, _, id) => (EntityType::Deployment, id.to_string()),
+    };
+    ApiTokenRole { role: role.to_owned(), entity_type, entity_id, deployment_id: None }
+}
+
+/// A role that exists, on a thing that exists.
+struct Assigned {
+    place: Place,
+    permits: Permissions,
+}
+
+/// Finds what a role is on and what it permits there.
+async fn assign<O: AboutTokens>(
+    call: &Call<'_, O>,
+    db: &impl Reads,
+    role: &ApiTokenRole,
+    field: &str,
+) -> Result<Assigned> {
+    let organization = call.granted.organization().clone();
+    let entity_id = role.entity_id.as_str();
+    let (target, assignable) = match (role.entity_type, &role.deployment_id) {
+        (EntityType::Organization, _) if entity_id == organization.as_str() => {
+            (scope::Target::Organization(organization), Assignable::Organization)
+        }
+        (EntityType::Organization, _) => {
+            return Err(Error::field("unknown", format!("{field}.entityId"), "must be this Organization"));
+        }
+        (EntityType::Workspace, _) => (scope::Target::Workspace(organization, entity_id.into()), Assignable::Workspace),
+        (EntityType::Deployment, _) => {
+            (scope::Target::Deployment(organization, entity_id.into()), Assignable::Deployment)
+        }
+        (EntityType::Dag | EntityType::DagTag, Some(deployment)) => {
+            (scope::Target::Deployment(organization, deployment.clone()), Assignable::Dag)
+        }
+        (EntityType::Dag | EntityType::DagTag, None) => {
+            return Err(Error::field(
+                "required",
+                format!("{field}.deploymentId"),
+                "is required for a role on a Dag or a Dag tag",
+            ));
+        }
+    };
+    let place = locate(db, &target).await?.ok_or_else(|| unknown(&format!("{field}.entityId")))?;
+    let permits = roles::resolve(db, call.granted, &role.role, assignable, &place).await?.ok_or_else(|| {
+        let name = if field == "role" { field.to_owned() } else { format!("{field}.role") };
+        Error::field("unknown", name, format!("there is no role {} that can be used there", role.role))
+    })?;
+    Ok(Assigned { place, permits })
+}
+
+/// Nobody gives away more than they have.
+fn refuse_more_than_own(caller: &Caller, role: &ApiTokenRole, permits: &Permissions, place: &Place) -> Result<()> {
+    match permits.iter().find(|action| !caller.holds(*action, place)) {
+        None => Ok(()),
+        Some(action) => Err(Error::Denied(format!(
+            "{} may not give the role {} away: it permits {}, which {} lacks there",
+            caller.name,
+            role.role,
+            action.name(),
+            caller.name
+        ))),
+    }
+}
+
+/// What a role of a DIRECT_ACCESS token permits for good: what it did when it was given.
+fn fixed_permissions(kept: Option<&RoleRow>, assigned: &Assigned) -> Permissions {
+    kept.and_then(RoleRow::fixed_permissions).unwrap_or(assigned.permits)
+}
+
+/// Which roles a token of a scope can have, and that it has exactly one where it belongs.
+fn check_shape(record: &Record, roles: &[ApiTokenRole]) -> Result<()> {
+    let own = own_role("", &record.place());
+    let allowed: &[EntityType] = match record.scope {
+        ApiTokenScope::Organization => &[
+            EntityType::Organization,
+            EntityType::Workspace,
+            EntityType::Deployment,
+            EntityType::Dag,
+            EntityType::DagTag,
+        ],
+        ApiTokenScope::Workspace => {
+            &[EntityType::Workspace, EntityType::Deployment, EntityType::Dag, EntityType::DagTag]
+        }
+        ApiTokenScope::Deployment => &[EntityType::Deployment, EntityType::Dag, EntityType::DagTag],
+    };
+    if let Some(at) = roles.iter().position(|role| !allowed.contains(&role.entity_type)) {
+        return Err(Error::field(
+            "constraint",
+            format!("roles[{at}].entityType"),
+            format!("a token of the scope {} cannot have such a role", record.scope.as_str()),
+        ));
+    }
+    let owns = |role: &&ApiTokenRole| role.entity_type == own.entity_type && role.entity_id == own.entity_id;
+    if roles.iter().filter(owns).count() != 1 {
+        return Err(Error::field(
+            "constraint",
+            "roles",
+            format!("exactly one role must be on the token's own {} {}", own.entity_type.as_str(), own.entity_id),
+        ));
+    }
+    Ok(())
+}
+
+fn subject_roles(roles: &[ApiTokenRole]) -> SubjectRoles {
+    let mut out = SubjectRoles::default();
+    for role in roles {
+        match role.entity_type {
+            EntityType::Organization => out.organization_role = Some(role.role.clone()),
+            EntityType::Workspace => out.workspace_roles.extend(
+                WorkspaceRoleName::named(&role.role)
+                    .map(|name| WorkspaceRole { workspace_id: role.entity_id.as_str().into(), role: name }),
+            ),
+            EntityType::Deployment => out
+                .deployment_roles
+                .push(DeploymentRole { deployment_id: role.entity_id.as_str().into(), role: role.role.clone() }),
+            EntityType::Dag | EntityType::DagTag => {
+                let is_dag = role.entity_type == EntityType::Dag;
+                out.dag_roles.extend(role.deployment_id.clone().map(|deployment_id| DagRole {
+                    deployment_id,
+                    dag_id: is_dag.then(|| role.entity_id.clone()),
+                    dag_tag: (!is_dag).then(|| role.entity_id.clone()),
+                    role: role.role.clone(),
+                }));
+            }
+        }
+    }
+    out
+}
+
+async fn view(db: &impl Reads, record: Record) -> Result<ApiToken> {
+    let mut views = views(db, vec![record]).await?;
+    views.pop().ok_or_else(|| Error::internal("one token in, none out"))
+}
+
+async fn views(db: &impl Reads, records: Vec<Record>) -> Result<Vec<ApiToken>> {
+    let rows = api_tokens::roles_of(db, &records).await?;
+    let roles_of = |id: &ApiTokenId| rows.iter().filter(|row| row.token == *id).cloned().map(Into::into).collect();
+    Ok(records
+        .into_iter()
+        .map(|record| ApiToken {
+            roles: Some(roles_of(&record.id)),
+            id: record.id.to_string(),
+            name: record.name,
+            description: record.description,
+            kind: record.kind,
+            scope: record.scope,
+            short_token: record.short_token,
+            token: None,
+            start_at: record.start_at,
+            end_at: record.end_at,
+            expiry_period_in_days: record.expiry_days,
+            last_used_at: record.last_used_at,
+            last_rotated_at: record.last_rotated_at,
+            created_at: record.authorship.created_at,
+            created_by: Some(record.authorship.created_by),
+            updated_at: record.authorship.updated_at,
+            updated_by: Some(record.authorship.updated_by),
+        })
+        .collect())
+}

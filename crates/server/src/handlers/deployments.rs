@@ -1,0 +1,387 @@
+//! `/organizations/{organizationId}/deployments`
+
+use std::collections::HashSet;
+
+use airlock_contract::{
+    DeploymentId, Time, WorkspaceId,
+    operations::{CreateDeployment, DeleteDeployment, GetDeployment, ListDeployments, UpdateDeployment},
+    permissions::Action,
+    wire::{
+        Deployment, DeploymentEnvironmentVariable, DeploymentEnvironmentVariableRequest, DeploymentHibernationOverride,
+        DeploymentHibernationSpec, DeploymentRemoteExecution, DeploymentScalingSpec, DeploymentScalingSpecRequest,
+        DeploymentSettings, DeploymentStatus, DeploymentType, DeploymentsPaginated, Executor, SchedulerSize,
+        UpdateWorkerQueueRequest, WorkerQueue,
+    },
+};
+use airlock_core::{Error, Result, policy::Reach};
+use airlock_store::{
+    Reading, Reads, Writing,
+    deployments::{self, Deployment as Record, Variable, VariableValue},
+};
+use secrecy::ExposeSecret;
+
+use crate::{
+    App,
+    adaptor::{Call, Changed, Handlers, Read, Write},
+};
+
+/// The environment variable by which a Deployment knows its Airflow, as Airflow itself does.
+const BASE_URL: &str = "AIRFLOW__API__BASE_URL";
+
+impl Read<ListDeployments> for Handlers {
+    async fn read(call: &Call<'_, ListDeployments>, db: &Reading) -> Result<DeploymentsPaginated> {
+        let reach = Reach::of(call.caller, call.granted, Action::DeploymentGet);
+        let (records, total_count) = deployments::list(db, &reach, call.query).await?;
+        Ok(DeploymentsPaginated {
+            deployments: views(call.app, db, records).await?,
+            limit: call.query.limit,
+            offset: call.query.offset,
+            total_count,
+        })
+    }
+}
+
+impl Read<GetDeployment> for Handlers {
+    async fn read(call: &Call<'_, GetDeployment>, db: &Reading) -> Result<Deployment> {
+        view(call.app, db, deployments::get(db, call.granted).await?).await
+    }
+}
+
+impl Write<CreateDeployment> for Handlers {
+    async fn write(call: &Call<'_, CreateDeployment>, w: &Writing) -> Result<Changed<Deployment>> {
+        let mut settings = with_defaults(call.body.0.clone());
+        let variables = settings.environment_variables.take().unwrap_or_default();
+        name_queues(call.app, &mut settings, None);
+        let id: DeploymentId = call.app.env.new_id();
+        let record = deployments::insert(w, call.granted, &id, &settings, &call.stamp()).await?;
+        put_variables(call.app, w, &record, &variables, call.now).await?;
+        Ok(Changed::new(view(call.app, w, record).await?, "deployment", &id))
+    }
+}
+
+impl Write<UpdateDeployment> for Handlers {
+    async fn write(call: &Call<'_, UpdateDeployment>, w: &Writing) -> Result<Changed<Deployment>> {
+        let old = deployments::get(w, call.granted).await?;
+        let mut settings = changed(&old, call.body)?;
+        let variables = settings.environment_variables.take().unwrap_or_default();
+        name_queues(call.app, &mut settings, Some(&old.settings));
+        let record = deployments::update(w, call.granted, &settings, &call.stamp()).await?;
+        put_variables(call.app, w, &record, &variables, call.now).await?;
+        Ok(Changed::new(view(call.app, w, record).await?, "deployment", call.granted.deployment()))
+    }
+}
+
+impl Write<DeleteDeployment> for Handlers {
+    async fn write(call: &Call<'_, DeleteDeployment>, w: &Writing) -> Result<Changed<()>> {
+        deployments::delete(w, call.granted, &call.stamp()).await?;
+        Ok(Changed::new((), "deployment", call.granted.deployment()))
+    }
+}
+
+/// Settings with nothing but what every Deployment must have.
+pub(crate) fn named(name: &str, workspace: &WorkspaceId) -> DeploymentSettings {
+    DeploymentSettings {
+        name: name.into(),
+        workspace_id: workspace.clone(),
+        description: None,
+        kind: None,
+        astro_runtime_version: None,
+        cloud_provider: None,
+        cluster_id: None,
+        region: None,
+        contact_emails: None,
+        default_task_pod_cpu: None,
+        default_task_pod_memory: None,
+        dr_workload_identity: None,
+        environment_variables: None,
+        executor: None,
+        is_cicd_enforced: None,
+        is_dag_deploy_enabled: None,
+        is_development_mode: None,
+        is_high_availability: None,
+        remote_execution: None,
+        resource_quota_cpu: None,
+        resource_quota_memory: None,
+        scaling_spec: None,
+        scheduler: None,
+        scheduler_size: None,
+        task_pod_node_pool_id: None,
+        worker_queues: None,
+        workload_identity: None,
+    }
+}
+
+/// Fills in what the stock clients look at without checking that it is there.
+pub(crate) fn with_defaults(mut settings: DeploymentSettings) -> DeploymentSettings {
+    let kind = settings.kind();
+    settings.kind = Some(kind);
+    settings.executor.get_or_insert(Executor::Celery);
+    settings.is_cicd_enforced.get_or_insert(false);
+    settings.is_dag_deploy_enabled.get_or_insert(false);
+    if kind != DeploymentType::Hybrid {
+        settings.is_development_mode.get_or_insert(false);
+        settings.is_high_availability.get_or_insert(false);
+        settings.scheduler_size.get_or_insert(SchedulerSize::Small);
+        settings.default_task_pod_cpu.get_or_insert_with(|| "0.25".into());
+        settings.default_task_pod_memory.get_or_insert_with(|| "0.5Gi".into());
+        settings.resource_quota_cpu.get_or_insert_with(|| "10".into());
+        settings.resource_quota_memory.get_or_insert_with(|| "20Gi".into());
+    }
+    settings
+}
+
+/// What a Deployment shall be like after an update: what the request says, and for the rest what
+/// it was. What was fixed at its creation stays.
+fn changed(old: &Record, request: &DeploymentSettings) -> Result<DeploymentSettings> {
+    if request.workspace_id != old.workspace {
+        return Err(Error::field("constraint", "workspaceId", "a Deployment cannot move to another Workspace"));
+    }
+    if request.kind.is_some_and(|kind| kind != old.settings.kind()) {
+        return Err(Error::field(
+            "constraint",
+            "type",
+            format!("a Deployment stays of the type that it was made with: {}", old.settings.kind().as_str()),
+        ));
+    }
+    let new = request.clone();
+    let was = old.settings.clone();
+    Ok(DeploymentSettings {
+        name: new.name,
+        workspace_id: was.workspace_id,
+        kind: was.kind,
+        astro_runtime_version: was.astro_runtime_version,
+        cloud_provider: was.cloud_provider,
+        cluster_id: was.cluster_id,
+        region: was.region,
+        description: new.description.or(was.description),
+        contact_emails: new.contact_emails.or(was.contact_emails),
+        default_task_pod_cpu: new.default_task_pod_cpu.or(was.default_task_pod_cpu),
+        default_task_pod_memory: new.default_task_pod_memory.or(was.default_task_pod_memory),
+        dr_workload_identity: new.dr_workload_identity.or(was.dr_workload_identity),
+        environment_variables: new.environment_variables,
+        executor: new.executor.or(was.executor),
+        is_cicd_enforced: new.is_cicd_enforced.or(was.is_cicd_enforced),
+        is_dag_deploy_enabled: new.is_dag_deploy_enabled.or(was.is_dag_deploy_enabled),
+        is_development_mode: new.is_development_mode.or(was.is_development_mode),
+        is_high_availability: new.is_high_availability.or(was.is_high_availability),
+        remote_execution: new.remote_execution.or(was.remote_execution),
+        resource_quota_cpu: new.resource_quota_cpu.or(was.resource_quota_cpu),
+        resource_quota_memory: new.resource_quota_memory.or(was.resource_quota_memory),
+        scaling_spec: new.scaling_spec.or(was.scaling_spec),
+        scheduler: new.scheduler.or(was.scheduler),
+        scheduler_size: new.scheduler_size.or(was.scheduler_size),
+        task_pod_node_pool_id: new.task_pod_node_pool_id.or(was.task_pod_node_pool_id),
+        worker_queues: new.worker_queues.or(was.worker_queues),
+        workload_identity: new.workload_identity.or(was.workload_identity),
+    })
+}
+
+/// Gives each queue an id: the one it says, the one that a queue of its name had, or a new one.
+fn name_queues(app: &App, settings: &mut DeploymentSettings, old: Option<&DeploymentSettings>) {
+    let was = old.and_then(|old| old.worker_queues.as_deref()).unwrap_or_default();
+    for queue in settings.worker_queues.iter_mut().flatten() {
+        let known = was.iter().find(|other| other.name == queue.name).and_then(|other| other.id.clone());
+        let id = queue.id.take().filter(|id| !id.is_empty()).or(known);
+        queue.id = Some(id.unwrap_or_else(|| app.env.new_id::<DeploymentId>().to_string()));
+    }
+}
+
+/// The name under which a secret value is sealed: it opens in its own place only.
+fn identity(deployment: &DeploymentId, name: &str) -> String {
+    format!("deployment/{deployment}/variable/{name}")
+}
+
+/// Replaces the environment variables. A secret without a value keeps the one that it has; a
+/// value that does not change keeps its time.
+async fn put_variables(
+    app: &App,
+    w: &Writing,
+    record: &Record,
+    requests: &[DeploymentEnvironmentVariableRequest],
+    now: Time,
+) -> Result<()> {
+    let mut names = HashSet::new();
+    if let Some(at) = requests.iter().position(|request| !names.insert(&request.key)) {
+        return Err(Error::field("conflict", format!("environmentVariables[{at}].key"), "is there more than once"));
+    }
+    let old = deployments::variables(w, std::slice::from_ref(record)).await?;
+    let variables = requests.iter().map(|request| {
+        let was = old.iter().find(|variable| variable.name == request.key);
+        let value = new_value(app, record, request, was)?;
+        let updated_at = was.filter(|was| was.value == value).map_or(now, |was| was.updated_at);
+        Ok(Variable { deployment: record.id.clone(), name: request.key.clone(), value, updated_at })
+    });
+    let variables = variables.collect::<Result<Vec<_>>>()?;
+    deployments::replace_variables(w, record, &variables).await
+}
+
+fn new_value(
+    app: &App,
+    record: &Record,
+    request: &DeploymentEnvironmentVariableRequest,
+    was: Option<&Variable>,
+) -> Result<VariableValue> {
+    let was_secret = was.filter(|was| matches!(was.value, VariableValue::Secret(_)));
+    match (&request.value, request.is_secret) {
+        (value, false) => Ok(VariableValue::Plain(value.clone().unwrap_or_default())),
+        (None, true) => match was {
+            Some(Variable { value: VariableValue::Plain(plain), .. }) => seal(app, record, &request.key, plain),
+            Some(was) => Ok(was.value.clone()),
+            None => Ok(VariableValue::Secret(None)),
+        },
+        (Some(new), true) => {
+            if let Some(Variable { value: VariableValue::Secret(Some(sealed)), .. }) = was_secret {
+                let plain = app.keys.open(&identity(&record.id, &request.key), sealed)?;
+                if plain.expose_secret() == new {
+                    return Ok(VariableValue::Secret(Some(sealed.clone())));
+                }
+            }
+            seal(app, record, &request.key, new)
+        }
+    }
+}
+
+fn seal(app: &App, record: &Record, name: &str, plain: &str) -> Result<VariableValue> {
+    Ok(VariableValue::Secret(Some(app.keys.seal(&app.env, &identity(&record.id, name), plain)?)))
+}
+
+async fn view(app: &App, db: &impl Reads, record: Record) -> Result<Deployment> {
+    let mut views = views(app, db, vec![record]).await?;
+    views.pop().ok_or_else(|| Error::internal("one Deployment in, none out"))
+}
+
+async fn views(app: &App, db: &impl Reads, records: Vec<Record>) -> Result<Vec<Deployment>> {
+    let variables = deployments::variables(db, &records).await?;
+    Ok(records
+        .into_iter()
+        .map(|record| {
+            let own: Vec<&Variable> = variables.iter().filter(|variable| variable.deployment == record.id).collect();
+            view_with(app, record, &own)
+        })
+        .collect())
+}
+
+fn view_with(app: &App, record: Record, variables: &[&Variable]) -> Deployment {
+    let airflow =
+        variables.iter().find(|variable| variable.name == BASE_URL).and_then(|variable| match &variable.value {
+            VariableValue::Plain(url) => Some(url.trim_end_matches('/').to_owned()),
+            VariableValue::Secret(_) => None,
+        });
+    let airflow = airflow.unwrap_or_default();
+    let below = |path: &str| if airflow.is_empty() { String::new() } else { format!("{airflow}{path}") };
+    let without_scheme = |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).to_owned();
+    let settings = record.settings;
+    let kind = settings.kind();
+    let runtime = settings.astro_runtime_version.unwrap_or_default();
+    Deployment {
+        remote_execution: settings.remote_execution.map(|remote| DeploymentRemoteExecution {
+            enabled: remote.enabled,
+            allowed_ip_address_ranges: remote.allowed_ip_address_ranges.unwrap_or_default(),
+            remote_api_url: format!("{}/d/{}/edge_worker/v1/rpcapi", app.settings.public_url, record.id),
+            task_log_bucket: remote.task_log_bucket,
+            task_log_url_pattern: remote.task_log_url_pattern,
+        }),
+        namespace: format!("airlock-{}", record.id),
+        id: record.id,
+        name: settings.name,
+        description: settings.description,
+        organization_id: record.organization,
+        workspace_id: record.workspace,
+        workspace_name: Some(record.workspace_name),
+        kind: Some(kind),
+        status: DeploymentStatus::Unknown,
+        status_reason: Some("this version of Airlock does not look after the Deployment's Airflow".into()),
+        airflow_version: String::new(),
+        astro_runtime_version: runtime.clone(),
+        runtime_version: runtime,
+        cloud_provider: settings.cloud_provider,
+        cluster_name: (kind != DeploymentType::Standard).then(|| settings.cluster_id.clone().unwrap_or_default()),
+        cluster_id: settings.cluster_id.or((kind != DeploymentType::Standard).then(String::new)),
+        region: settings.region,
+        web_server_ingress_hostname: without_scheme(&airflow),
+        web_server_airflow_api_url: without_scheme(&below("/api/v2")),
+        api_url: below("/api/v2"),
+        ui_url: airflow.clone(),
+        web_server_url: without_scheme(&airflow),
+        web_server_cpu: String::new(),
+        web_server_memory: String::new(),
+        web_server_replicas: None,
+        image_repository: String::new(),
+        image_tag: String::new(),
+        image_version: None,
+        dag_tarball_version: None,
+        desired_dag_tarball_version: None,
+        contact_emails: Some(settings.contact_emails.unwrap_or_default()),
+        default_task_pod_cpu: settings.default_task_pod_cpu,
+        default_task_pod_memory: settings.default_task_pod_memory,
+        dr_external_ips: None,
+        dr_oidc_issuer_url: None,
+        effective_dr_workload_identity: settings.dr_workload_identity,
+        effective_workload_identity: settings.workload_identity,
+        environment_variables: Some(variables.iter().map(|variable| view_variable(variable)).collect()),
+        executor: settings.executor,
+        external_ips: None,
+        is_cicd_enforced: settings.is_cicd_enforced.unwrap_or_default(),
+        is_dag_deploy_enabled: settings.is_dag_deploy_enabled.unwrap_or_default(),
+        is_development_mode: settings.is_development_mode,
+        is_high_availability: settings.is_high_availability,
+        oidc_issuer_url: None,
+        resource_quota_cpu: settings.resource_quota_cpu,
+        resource_quota_memory: settings.resource_quota_memory,
+        scaling_spec: settings.scaling_spec.map(view_scaling),
+        scaling_status: None,
+        scheduler_au: settings.scheduler.as_ref().and_then(|scheduler| scheduler.au),
+        scheduler_cpu: String::new(),
+        scheduler_memory: String::new(),
+        scheduler_replicas: settings.scheduler.and_then(|scheduler| scheduler.replicas).unwrap_or(1),
+        scheduler_size: settings.scheduler_size,
+        task_pod_node_pool_id: settings.task_pod_node_pool_id,
+        worker_queues: Some(settings.worker_queues.unwrap_or_default().into_iter().map(view_queue).collect()),
+        created_at: record.authorship.created_at,
+        created_by: record.authorship.created_by,
+        updated_at: record.authorship.updated_at,
+        updated_by: record.authorship.updated_by,
+    }
+}
+
+fn view_variable(variable: &Variable) -> DeploymentEnvironmentVariable {
+    let plain = match &variable.value {
+        VariableValue::Plain(plain) => Some(plain.clone()),
+        VariableValue::Secret(_) => None,
+    };
+    DeploymentEnvironmentVariable {
+        key: variable.name.clone(),
+        is_secret: plain.is_none(),
+        value: plain,
+        updated_at: variable.updated_at,
+    }
+}
+
+fn view_queue(queue: UpdateWorkerQueueRequest) -> WorkerQueue {
+    WorkerQueue {
+        id: queue.id.unwrap_or_default(),
+        name: queue.name,
+        is_default: queue.is_default,
+        max_worker_count: queue.max_worker_count,
+        min_worker_count: queue.min_worker_count,
+        worker_concurrency: queue.worker_concurrency,
+        astro_machine: queue.astro_machine.map(|machine| machine.as_str().to_owned()),
+        node_pool_id: queue.node_pool_id,
+        pod_cpu: String::new(),
+        pod_memory: String::new(),
+        pod_ephemeral_storage: queue.pod_ephemeral_storage,
+    }
+}
+
+fn view_scaling(spec: DeploymentScalingSpecRequest) -> DeploymentScalingSpec {
+    DeploymentScalingSpec {
+        hibernation_spec: spec.hibernation_spec.map(|spec| DeploymentHibernationSpec {
+            r#override: spec.r#override.map(|asked| DeploymentHibernationOverride {
+                is_active: None,
+                is_hibernating: asked.is_hibernating,
+                override_until: asked.override_until.and_then(|until| until.parse().ok()),
+            }),
+            schedules: spec.schedules,
+        }),
+    }
+}

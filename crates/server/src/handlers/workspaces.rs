@@ -1,0 +1,74 @@
+//! `/organizations/{organizationId}/workspaces`
+
+use airlock_contract::{
+    WorkspaceId,
+    operations::{CreateWorkspace, DeleteWorkspace, GetWorkspace, ListWorkspaces, UpdateWorkspace},
+    permissions::Action,
+    wire::{Workspace, WorkspacesPaginated},
+};
+use airlock_core::{Result, policy::Reach};
+use airlock_store::{
+    Reading, Writing,
+    workspaces::{self, Workspace as Record},
+};
+
+use crate::adaptor::{Call, Changed, Handlers, Read, Write};
+
+impl Read<ListWorkspaces> for Handlers {
+    async fn read(call: &Call<'_, ListWorkspaces>, db: &Reading) -> Result<WorkspacesPaginated> {
+        let reach = Reach::of(call.caller, call.granted, Action::WorkspaceGet);
+        let (records, total_count) = workspaces::list(db, &reach, call.query).await?;
+        Ok(WorkspacesPaginated {
+            workspaces: records.into_iter().map(view).collect(),
+            limit: call.query.limit,
+            offset: call.query.offset,
+            total_count,
+        })
+    }
+}
+
+impl Read<GetWorkspace> for Handlers {
+    async fn read(call: &Call<'_, GetWorkspace>, db: &Reading) -> Result<Workspace> {
+        workspaces::get(db, call.granted).await.map(view)
+    }
+}
+
+impl Write<CreateWorkspace> for Handlers {
+    async fn write(call: &Call<'_, CreateWorkspace>, w: &Writing) -> Result<Changed<Workspace>> {
+        let id: WorkspaceId = call.app.env.new_id();
+        let record = workspaces::insert(w, call.granted, &id, call.body, &call.stamp()).await?;
+        Ok(Changed::new(view(record), "workspace", &id))
+    }
+}
+
+impl Write<UpdateWorkspace> for Handlers {
+    async fn write(call: &Call<'_, UpdateWorkspace>, w: &Writing) -> Result<Changed<Workspace>> {
+        let record = workspaces::update(w, call.granted, call.body, &call.stamp()).await?;
+        Ok(Changed::new(view(record), "workspace", call.granted.workspace()))
+    }
+}
+
+impl Write<DeleteWorkspace> for Handlers {
+    async fn write(call: &Call<'_, DeleteWorkspace>, w: &Writing) -> Result<Changed<()>> {
+        workspaces::delete(w, call.granted, &call.stamp()).await?;
+        Ok(Changed::new((), "workspace", call.granted.workspace()))
+    }
+}
+
+fn view(record: Record) -> Workspace {
+    Workspace {
+        id: record.id,
+        name: record.name,
+        description: Some(record.description),
+        organization_id: record.organization,
+        organization_name: Some(record.organization_name),
+        cicd_enforced_default: record.cicd_enforced_default,
+        default_cloud_provider: record.default_cloud_provider,
+        default_cluster_id: record.default_cluster_id,
+        default_region: record.default_region,
+        created_at: record.authorship.created_at,
+        created_by: Some(record.authorship.created_by),
+        updated_at: record.authorship.updated_at,
+        updated_by: Some(record.authorship.updated_by),
+    }
+}

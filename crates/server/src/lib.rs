@@ -1,0 +1,32 @@
+//! Airlock over HTTP.
+//!
+//! A request passes through, in this order:
+//!
+//! 1. [`envelope`]: gives it an id, and the answer its headers; turns an error or a panic into the
+//!    API's error envelope.
+//! 2. [`adaptor`]: one per operation, made from the contract: authenticate, count against the rate
+//!    limit, read the input, authorize, open the handle, call the handler, audit, commit.
+//! 3. [`handlers`]: what each operation does, a file a resource.
+//!
+//! What the server does on its own account is in [`upkeep`].
+
+mod adaptor;
+mod app;
+mod authenticate;
+mod bootstrap;
+mod envelope;
+mod handlers;
+mod input;
+mod limits;
+mod meta;
+mod refusals;
+mod request;
+mod router;
+mod settings;
+mod upkeep;
+mod usage;
+
+pub use app::App;
+pub use bootstrap::{FirstRecords, bootstrap};
+pub use router::router;
+pub use settings::{RateLimits, Settings};

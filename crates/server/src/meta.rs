@@ -1,0 +1,15 @@
+//! What the server says about itself: its API, and the keys that check its tokens.
+
+use airlock_contract::openapi;
+use axum::Router;
+
+use crate::{App, router::fixed_json};
+
+/// The routes, which need no token.
+pub(crate) fn routes(app: &App) -> Router {
+    let document = openapi::document_text();
+    Router::new()
+        .route("/spec/v1.0", fixed_json(document.clone()))
+        .route("/spec/v1", fixed_json(document))
+        .route("/.well-known/jwks.json", fixed_json(app.keys.jwks().to_string()))
+}

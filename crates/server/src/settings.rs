@@ -1,0 +1,41 @@
+//! What an operator can choose about the server's behaviour.
+
+use std::num::NonZeroU32;
+
+/// The server's settings. Addresses and files are the binary's affair.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where clients reach the server, without a slash at the end. Tokens name it as their issuer.
+    pub public_url: String,
+    /// How many agent tokens a Deployment can have that are good at the same time.
+    pub agent_tokens_per_deployment: u32,
+    /// How often a token may call.
+    pub rate_limits: RateLimits,
+    /// After how many days audit records are removed; never when absent.
+    pub audit_retention_days: Option<NonZeroU32>,
+    /// How many records of refused requests are kept at the most.
+    pub refusals_kept: u32,
+}
+
+/// Calls a second that each token may make, by method; unlimited when absent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RateLimits {
+    /// For GET.
+    pub get: Option<NonZeroU32>,
+    /// For POST.
+    pub post: Option<NonZeroU32>,
+    /// For DELETE.
+    pub delete: Option<NonZeroU32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            public_url: "http://127.0.0.1:8888".into(),
+            agent_tokens_per_deployment: 50,
+            rate_limits: RateLimits::default(),
+            audit_retention_days: None,
+            refusals_kept: 100_000,
+        }
+    }
+}

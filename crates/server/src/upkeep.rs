@@ -1,0 +1,61 @@
+//! What the server does on its own account, every second and every minute.
+
+use std::time::Duration;
+
+use airlock_core::Result;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::App;
+
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+const TIDY_EVERY: u32 = 60;
+
+pub(crate) async fn run(app: &App) {
+    let mut ticks = interval(FLUSH_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for tick in (0..TIDY_EVERY).cycle() {
+        ticks.tick().await;
+        let mut result = flush(app).await;
+        if result.is_ok() && tick == 0 {
+            result = tidy(app).await;
+        }
+        if let Err(cause) = result {
+            tracing::warn!(%cause, "upkeep could not be written; it will be tried again");
+        }
+    }
+}
+
+pub(crate) async fn flush(app: &App) -> Result<()> {
+    let uses = app.usage.due(app.env.now());
+    let refusals = app.refusals.take();
+    if uses.is_empty() && refusals.is_empty() {
+        return Ok(());
+    }
+    let result = async {
+        let upkeep = app.store.upkeep().await?;
+        for (token, at) in &uses {
+            upkeep.mark_used(token, *at).await?;
+        }
+        for entry in &refusals {
+            upkeep.record_refusal(entry).await?;
+        }
+        upkeep.commit().await
+    }
+    .await;
+    match &result {
+        Ok(()) => app.usage.written(&uses),
+        Err(_) => refusals.into_iter().for_each(|entry| app.refusals.note(entry)),
+    }
+    result
+}
+
+async fn tidy(app: &App) -> Result<()> {
+    app.limits.tidy();
+    let upkeep = app.store.upkeep().await?;
+    upkeep.keep_refusals(app.settings.refusals_kept).await?;
+    if let Some(days) = app.settings.audit_retention_days {
+        let days = i64::from(days.get());
+        upkeep.forget_audit_before(app.env.now().plus_seconds(-days * 86_400)).await?;
+    }
+    upkeep.commit().await
+}

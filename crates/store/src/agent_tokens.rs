@@ -1,0 +1,202 @@
+//! Agent tokens. Of a token's value only how to derive it again is kept.
+
+use airlock_contract::{
+    AgentTokenId, DeploymentId, OrganizationId, Time, permissions::scope, wire::ListAgentTokensQuery,
+};
+use airlock_core::{Error, Result, agent_token::StoredAgentToken, policy::Granted};
+
+use crate::{
+    Page, Stamp, Writing,
+    db::{Column, Reads, Row, params, record, sealed::Sealed},
+    filter::Filter,
+    page::total,
+    subjects::JOIN_SUBJECTS,
+};
+
+record! {
+    /// An agent token that is not deleted.
+    pub struct AgentToken {
+        /// Its id.
+        pub id: AgentTokenId = "t.id",
+        /// Its name.
+        pub name: String = "t.name",
+        /// What it is for.
+        pub description: String = "t.description",
+        /// The Deployment that it opens.
+        pub deployment: DeploymentId = "t.deployment_id",
+        /// The end of its value.
+        pub short_token: String = "t.short_token",
+        /// From when it is good.
+        pub start_at: Time = "t.start_at",
+        /// When it ends.
+        pub end_at: Option<Time> = "t.end_at",
+        /// The days after which it ends, as they were asked for.
+        pub expiry_days: Option<u32> = "t.expiry_days",
+        /// When it was last used.
+        pub last_used_at: Option<Time> = "t.last_used_at",
+    } and authorship
+}
+
+/// What a new agent token is made of.
+#[derive(Debug)]
+pub struct NewAgentToken<'a> {
+    /// Its id.
+    pub id: &'a AgentTokenId,
+    /// Its name.
+    pub name: &'a str,
+    /// What it is for.
+    pub description: &'a str,
+    /// How to derive its value.
+    pub stored: &'a StoredAgentToken,
+    /// The end of its value.
+    pub short_token: &'a str,
+    /// When it ends.
+    pub end_at: Option<Time>,
+    /// The days after which it ends.
+    pub expiry_days: Option<u32>,
+}
+
+/// Counts a Deployment's agent tokens that are good at a time, so that a limit can be held. Others
+/// who create for the same Deployment wait until this change is committed or dropped.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] when the Deployment was deleted meanwhile; [`Error::Invalid`] when remote
+/// agents cannot reach it.
+pub async fn count_live(w: &Writing, granted: &Granted<scope::Deployment>, now: Time) -> Result<u32> {
+    w.conn().lock_row("deployments", airlock_contract::id::Id::as_str(granted.deployment())).await?;
+    let sql = "SELECT remote_execution FROM deployments WHERE id = $1";
+    match w.conn().one(sql, params![granted.deployment()]).await? {
+        None => return Err(Error::NotFound("Deployment".into())),
+        Some((false,)) => {
+            return Err(Error::refused(
+                "the Deployment has remote execution off; an agent token would open nothing. Update it with \
+                 remoteExecution.enabled first",
+            ));
+        }
+        Some((true,)) => {}
+    }
+    let sql = "SELECT COUNT(*) FROM agent_tokens \
+               WHERE deployment_id = $1 AND deleted_at IS NULL AND (end_at IS NULL OR end_at > $2)";
+    Ok(total(w.conn().count(sql, params![granted.deployment(), now]).await?))
+}
+
+/// Keeps a new token.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn insert(
+    w: &Writing,
+    granted: &Granted<scope::Deployment>,
+    token: &NewAgentToken<'_>,
+    stamp: &Stamp,
+) -> Result<()> {
+    let sql = "INSERT INTO agent_tokens (id, organization_id, deployment_id, name, description, key_id, generation, \
+               short_token, start_at, end_at, expiry_days, created_at, created_by, updated_at, updated_by) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $9, $12)";
+    let values = params![
+        token.id,
+        granted.organization(),
+        granted.deployment(),
+        token.name,
+        token.description,
+        &token.stored.key_id,
+        token.stored.generation,
+        token.short_token,
+        stamp.at,
+        token.end_at,
+        token.expiry_days,
+        &stamp.by,
+    ];
+    w.conn().execute(sql, values).await?;
+    Ok(())
+}
+
+/// A page of a Deployment's tokens, and how many there are.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn list(
+    db: &impl Reads,
+    granted: &Granted<scope::Deployment>,
+    query: &ListAgentTokensQuery,
+) -> Result<(Vec<AgentToken>, u32)> {
+    let mut filter = Filter::of_organization(granted.organization());
+    filter.among("t.deployment_id", [granted.deployment()]);
+    filter.require("t.deleted_at IS NULL".into());
+    filter.page(db, AgentToken::COLUMNS, "agent_tokens t", &Page::of(query)).await
+}
+
+/// One of a Deployment's tokens.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] when it is not there.
+pub async fn get(db: &impl Reads, granted: &Granted<scope::Deployment>, id: &AgentTokenId) -> Result<AgentToken> {
+    let sql = format!(
+        "SELECT {} FROM agent_tokens t{JOIN_SUBJECTS} \
+         WHERE t.id = $1 AND t.deployment_id = $2 AND t.deleted_at IS NULL",
+        AgentToken::COLUMNS
+    );
+    let found = db.conn().one(&sql, params![id, granted.deployment()]).await?;
+    found.ok_or(Error::NotFound("agent token".into()))
+}
+
+/// Deletes a token; it stays as a tombstone.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] when it is not there.
+pub async fn delete(w: &Writing, granted: &Granted<scope::Deployment>, id: &AgentTokenId, stamp: &Stamp) -> Result<()> {
+    let sql = "UPDATE agent_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 \
+               WHERE id = $3 AND deployment_id = $4 AND deleted_at IS NULL";
+    match w.conn().execute(sql, params![stamp.at, &stamp.by, id, granted.deployment()]).await? {
+        0 => Err(Error::NotFound("agent token".into())),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes all tokens of the Deployments that the condition picks; `$3` is its value.
+pub(crate) async fn delete_of(w: &Writing, condition: &str, value: &str, stamp: &Stamp) -> Result<()> {
+    let sql = format!(
+        "UPDATE agent_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 \
+         WHERE deleted_at IS NULL AND deployment_id IN (SELECT id FROM deployments WHERE {condition} = $3)"
+    );
+    w.conn().execute(&sql, params![stamp.at, &stamp.by, value]).await?;
+    Ok(())
+}
+
+record! {
+    /// What is needed to judge a presented agent token.
+    pub struct Judged {
+        /// How to derive its value.
+        pub stored: StoredAgentToken = "t.key_id, t.generation",
+        /// The Organization of its Deployment.
+        pub organization: OrganizationId = "t.organization_id",
+        /// The Deployment that it opens.
+        pub deployment: DeploymentId = "t.deployment_id",
+        /// When it ends.
+        pub end_at: Option<Time> = "t.end_at",
+        /// When it was deleted.
+        pub deleted_at: Option<Time> = "t.deleted_at",
+    }
+}
+
+impl Column for StoredAgentToken {
+    fn take(row: &mut Row<'_>) -> Result<Self> {
+        Ok(Self { key_id: row.take()?, generation: row.take()? })
+    }
+}
+
+/// Finds a token by its id alone, deleted or not, to judge a value that was presented. Whoever
+/// calls this has the value, and compares it before telling anything.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn judge(db: &impl Reads, id: &AgentTokenId) -> Result<Option<Judged>> {
+    let sql = format!("SELECT {} FROM agent_tokens t WHERE t.id = $1", Judged::COLUMNS);
+    db.conn().one(&sql, params![id]).await
+}

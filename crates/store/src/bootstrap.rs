@@ -1,0 +1,57 @@
+//! The first records of an empty database.
+
+use airlock_contract::{
+    DeploymentId, OrganizationId, SubjectId, WorkspaceId,
+    wire::{CreateWorkspaceRequest, DeploymentSettings, SubjectType},
+};
+use airlock_core::Result;
+
+use crate::{
+    Stamp, Writing,
+    api_tokens::{self, NewApiToken},
+    db::Reads,
+    deployments, organizations, subjects, workspaces,
+};
+
+/// Who makes the first records: the server itself.
+pub const SYSTEM: &str = "csystem000000000000000000";
+
+/// The first records.
+#[derive(Debug)]
+pub struct Bootstrap<'a> {
+    /// The Organization's id and name.
+    pub organization: (&'a OrganizationId, &'a str),
+    /// The Workspace's id and what it is made from.
+    pub workspace: (&'a WorkspaceId, &'a CreateWorkspaceRequest),
+    /// The Deployment's id and what it is made from.
+    pub deployment: (&'a DeploymentId, &'a DeploymentSettings),
+    /// The Organization Owner's token.
+    pub token: &'a NewApiToken<'a>,
+    /// When.
+    pub stamp: &'a Stamp,
+}
+
+/// Whether there is no Organization yet.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn is_empty(db: &impl Reads) -> Result<bool> {
+    Ok(db.conn().count("SELECT COUNT(*) FROM organizations", &[]).await? == 0)
+}
+
+/// Keeps the first records.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn insert(w: &Writing, first: &Bootstrap<'_>) -> Result<()> {
+    let (organization, name) = first.organization;
+    let (workspace, workspace_request) = first.workspace;
+    let (deployment, settings) = first.deployment;
+    subjects::put(w, &SubjectId::from(SYSTEM), SubjectType::ServiceKey, "Airlock").await?;
+    organizations::insert(w, organization, name, first.stamp).await?;
+    workspaces::insert_into(w, organization, workspace, workspace_request, first.stamp).await?;
+    deployments::insert_into(w, organization, workspace, deployment, settings, first.stamp).await?;
+    api_tokens::insert_into(w, organization, first.token, first.stamp).await
+}

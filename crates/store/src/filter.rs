@@ -1,0 +1,61 @@
+//! Conditions that grow with what a list is asked for, with the values of their placeholders.
+
+use airlock_contract::OrganizationId;
+use airlock_core::Result;
+
+use crate::{
+    Page,
+    db::{FromRow, Reads, Value, placeholders},
+    page::total,
+    subjects::JOIN_SUBJECTS,
+};
+
+/// A condition on a table `t`.
+#[derive(Default)]
+pub(crate) struct Filter<'a> {
+    conditions: Vec<String>,
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Filter<'a> {
+    /// Everything of one Organization.
+    pub(crate) fn of_organization(organization: &'a OrganizationId) -> Self {
+        let mut filter = Self::default();
+        filter.among("t.organization_id", [organization]);
+        filter
+    }
+
+    /// The placeholders for some values, which are remembered.
+    pub(crate) fn bind<V: Into<Value<'a>>>(&mut self, values: impl IntoIterator<Item = V>) -> String {
+        let first = self.values.len() + 1;
+        self.values.extend(values.into_iter().map(Into::into));
+        placeholders(first, self.values.len() + 1 - first)
+    }
+
+    /// Demands that the column has one of the values.
+    pub(crate) fn among<V: Into<Value<'a>>>(&mut self, column: &str, values: impl IntoIterator<Item = V>) {
+        let these = self.bind(values);
+        self.require(format!("{column} IN ({these})"));
+    }
+
+    /// Demands one more condition.
+    pub(crate) fn require(&mut self, condition: String) {
+        self.conditions.push(condition);
+    }
+
+    /// Reads a page of what fulfils all conditions, with who made each, and counts all of it.
+    pub(crate) async fn page<T: FromRow>(
+        self,
+        db: &impl Reads,
+        columns: &str,
+        from: &str,
+        page: &Page,
+    ) -> Result<(Vec<T>, u32)> {
+        db.conn().begin_snapshot().await?;
+        let matching = self.conditions.join(" AND ");
+        let count = db.conn().count(&format!("SELECT COUNT(*) FROM {from} WHERE {matching}"), &self.values).await?;
+        let clauses = page.clauses(db.conn(), "t");
+        let sql = format!("SELECT {columns} FROM {from}{JOIN_SUBJECTS} WHERE {matching}{clauses}");
+        Ok((db.conn().all(&sql, &self.values).await?, total(count)))
+    }
+}

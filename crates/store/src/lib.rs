@@ -1,0 +1,160 @@
+//! What Airlock keeps, and all of its SQL.
+//!
+//! One SQL text serves SQLite and PostgreSQL; `README.md` beside this crate has the rules that
+//! keep it so. A [`Reading`] cannot change anything. A [`Writing`] can, and its only
+//! [`commit`](Writing::commit) takes the audit entry. Functions that touch a tenant's data demand
+//! the policy's proof ([`airlock_core::policy::Granted`] or [`airlock_core::policy::Reach`])
+//! instead of raw ids, so that no tenant filter can be left out.
+
+pub mod agent_tokens;
+pub mod api_tokens;
+pub mod audit;
+pub mod bootstrap;
+mod db;
+pub mod deployments;
+mod filter;
+pub mod locate;
+mod migrate;
+pub mod organizations;
+mod page;
+mod postgres;
+pub mod roles;
+mod sqlite;
+mod subjects;
+pub mod upkeep;
+pub mod workspaces;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use airlock_core::{Error, Result};
+
+pub use db::Reads;
+pub use page::Page;
+pub use subjects::{Authorship, Stamp};
+
+/// Where the records are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A SQLite file. Created when it is not there.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database, as a connection URL or string.
+    Postgres(String),
+}
+
+/// An open database. Cloning is cheap.
+#[derive(Clone)]
+pub struct Store(Backend);
+
+#[derive(Clone)]
+enum Backend {
+    Sqlite(Arc<sqlite::Sqlite>),
+    Postgres(Arc<postgres::Postgres>),
+}
+
+impl Store {
+    /// Opens the database and brings its schema up to date.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when it cannot be reached, [`Error::Invalid`] when a newer version of
+    /// Airlock made it.
+    pub async fn open(location: &Location) -> Result<Self> {
+        Ok(Self(match location {
+            Location::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path)?),
+            Location::Postgres(url) => Backend::Postgres(postgres::Postgres::open(url).await?),
+        }))
+    }
+
+    /// A handle through which nothing can change.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when the database cannot be reached.
+    pub async fn read(&self) -> Result<Reading> {
+        Ok(Reading(match &self.0 {
+            Backend::Sqlite(sqlite) => db::Conn::SqliteRead(sqlite.reader().await),
+            Backend::Postgres(postgres) => db::Conn::Postgres(postgres.connection().await?),
+        }))
+    }
+
+    /// A handle for one change. Dropped without [`Writing::commit`], it leaves no trace.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when the database cannot be reached.
+    pub async fn write(&self) -> Result<Writing> {
+        Ok(Writing { conn: self.begin().await?, changes_authority: AtomicBool::new(false) })
+    }
+
+    /// A handle for the server's own upkeep, which changes nothing that anybody asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when the database cannot be reached.
+    pub async fn upkeep(&self) -> Result<upkeep::Upkeep> {
+        Ok(upkeep::Upkeep(self.begin().await?))
+    }
+
+    async fn begin(&self) -> Result<db::Conn> {
+        Ok(match &self.0 {
+            Backend::Sqlite(sqlite) => db::Conn::SqliteWrite(sqlite.writer().await?),
+            Backend::Postgres(postgres) => db::Conn::PostgresWrite(postgres.transaction().await?),
+        })
+    }
+
+    /// Counts the acknowledged changes to what tokens may do. While it stays the same, whatever
+    /// was read of tokens, roles and what they are on still holds, and may be kept in memory.
+    /// `None` when other processes may change the database as well: then nothing may be kept.
+    pub fn authority_revision(&self) -> Option<u64> {
+        match &self.0 {
+            Backend::Sqlite(sqlite) => Some(sqlite.authority_revision()),
+            Backend::Postgres(_) => None,
+        }
+    }
+
+    /// The database's kind, for people.
+    pub fn kind(&self) -> &'static str {
+        match &self.0 {
+            Backend::Sqlite(_) => "SQLite",
+            Backend::Postgres(_) => "PostgreSQL",
+        }
+    }
+}
+
+/// A handle through which nothing can change.
+pub struct Reading(db::Conn);
+
+/// A handle for one change.
+pub struct Writing {
+    conn: db::Conn,
+    changes_authority: AtomicBool,
+}
+
+impl Writing {
+    /// Makes the change durable, together with its audit record. Answers when both are on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when the database did not confirm; nothing was changed then, unless the
+    /// connection was lost while it was confirming.
+    pub async fn commit(self, entry: &audit::Entry) -> Result<()> {
+        audit::insert(&self.conn, entry).await?;
+        self.conn.commit(self.changes_authority.load(Ordering::Relaxed)).await
+    }
+
+    /// Says that this change touches what tokens may do, so that nothing remembered outlives it.
+    pub(crate) fn touch_authority(&self) {
+        self.changes_authority.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Something in the database is not what only we could have written.
+pub(crate) fn corrupt(what: &str, cause: impl std::fmt::Display) -> Error {
+    Error::internal(format!("the database holds a {what} that cannot be read: {cause}"))
+}

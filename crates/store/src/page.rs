@@ -1,0 +1,43 @@
+//! Pages of lists, in any order that the API offers.
+
+use airlock_contract::wire::Paged;
+
+use crate::db::Conn;
+
+/// The most records that a page can have, whatever was asked for.
+const MOST: u32 = 1000;
+
+/// Which page of a list, and in which order.
+#[derive(Clone, Debug)]
+pub struct Page {
+    offset: u32,
+    limit: u32,
+    keys: Vec<airlock_contract::wire::SortKey>,
+}
+
+impl Page {
+    /// The page that a query asks for.
+    pub fn of(query: &impl Paged) -> Self {
+        Self { offset: query.offset(), limit: query.limit().min(MOST), keys: query.sort_keys() }
+    }
+
+    /// The clauses after `WHERE`: a stable order, with the id as the last key so that pages do not
+    /// overlap, and the window. Newest first when no order was asked for.
+    pub(crate) fn clauses(&self, conn: &Conn, table: &str) -> String {
+        let mut keys = self.keys.iter().map(|key| (key.column, key.descending)).collect::<Vec<_>>();
+        if keys.is_empty() {
+            keys.push(("created_at", true));
+        }
+        keys.push(("id", false));
+        let keys = keys.iter().map(|(column, descending)| {
+            let collate = if column.ends_with("_at") { "" } else { conn.text_order() };
+            format!("{table}.{column}{collate}{}", if *descending { " DESC" } else { "" })
+        });
+        format!(" ORDER BY {} LIMIT {} OFFSET {}", keys.collect::<Vec<_>>().join(", "), self.limit, self.offset)
+    }
+}
+
+/// `totalCount`, as the API types it.
+pub(crate) fn total(count: i64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

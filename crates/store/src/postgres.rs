@@ -1,0 +1,169 @@
+//! PostgreSQL: a pool of connections, and a transaction a write.
+
+use std::{ops::Deref, time::Duration};
+
+use airlock_core::{Error, Result};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use tokio_postgres::{Config, NoTls, error::SqlState, types::ToSql};
+
+use crate::{
+    db::{FromRow, Row, Value},
+    migrate,
+};
+
+/// Connections that are open at once.
+const CONNECTIONS: usize = 16;
+
+/// How long a request waits for a connection before it is told that we are busy.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub(crate) struct Postgres {
+    pool: Pool,
+}
+
+impl Postgres {
+    pub(crate) async fn open(url: &str) -> Result<std::sync::Arc<Self>> {
+        let mut config: Config =
+            url.parse().map_err(|cause| Error::refused(format!("the database URL is not one: {cause}")))?;
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(PATIENCE);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("airlock");
+        }
+        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager)
+            .max_size(CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) })
+            .build()
+            .map_err(Error::internal)?;
+        let postgres = Self { pool };
+        let mut connection = postgres.connection().await?;
+        let client: &mut tokio_postgres::Client = connection.object_mut();
+        migrate::postgres(client).await?;
+        drop(connection);
+        Ok(std::sync::Arc::new(postgres))
+    }
+
+    pub(crate) async fn connection(&self) -> Result<Connection> {
+        let object = self
+            .pool
+            .get()
+            .await
+            .map_err(|cause| Error::Busy(format!("no connection to PostgreSQL: {}", chain(&cause))))?;
+        Ok(Connection { object: Some(object), is_within: std::sync::atomic::AtomicBool::new(false) })
+    }
+
+    pub(crate) async fn transaction(&self) -> Result<Transaction> {
+        let connection = self.connection().await?;
+        connection.batch("BEGIN").await?;
+        Ok(Transaction(connection))
+    }
+}
+
+/// A connection out of the pool. When it is dropped within a transaction, the transaction is
+/// rolled back before anybody else gets the connection.
+pub struct Connection {
+    object: Option<Object>,
+    is_within: std::sync::atomic::AtomicBool,
+}
+
+impl Connection {
+    fn object_mut(&mut self) -> &mut Object {
+        self.object.as_mut().expect("a connection is there until it is dropped")
+    }
+
+    async fn batch(&self, sql: &str) -> Result<()> {
+        // Set before the statement is sent: when this future is dropped meanwhile, it may have begun.
+        self.is_within.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.batch_execute(sql).await.map_err(error)
+    }
+
+    pub(crate) async fn begin_snapshot(&self) -> Result<()> {
+        if self.is_within.load(std::sync::atomic::Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    }
+}
+
+impl Deref for Connection {
+    type Target = Object;
+    fn deref(&self) -> &Object {
+        self.object.as_ref().expect("a connection is there until it is dropped")
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let Some(object) = self.object.take() else { return };
+        if self.is_within.load(std::sync::atomic::Ordering::Relaxed) && !object.is_closed() {
+            tokio::spawn(async move {
+                if object.batch_execute("ROLLBACK").await.is_err() {
+                    drop(Object::take(object)); // out of the pool
+                }
+            });
+        }
+    }
+}
+
+/// A transaction, for as long as it is held.
+pub struct Transaction(Connection);
+
+impl Deref for Transaction {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl Transaction {
+    pub(crate) async fn commit(self) -> Result<()> {
+        self.0.batch_execute("COMMIT").await.map_err(error)?;
+        self.0.is_within.store(false, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+pub(crate) async fn execute(connection: &Connection, sql: &str, values: &[Value<'_>]) -> Result<u64> {
+    let statement = connection.prepare_cached(sql).await.map_err(error)?;
+    connection.execute(&statement, &references(values)).await.map_err(error)
+}
+
+pub(crate) async fn query<T: FromRow>(connection: &Connection, sql: &str, values: &[Value<'_>]) -> Result<Vec<T>> {
+    let statement = connection.prepare_cached(sql).await.map_err(error)?;
+    let rows = connection.query(&statement, &references(values)).await.map_err(error)?;
+    rows.iter().map(|row| T::from_row(&mut Row::postgres(row))).collect()
+}
+
+fn references<'a>(values: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    values.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+}
+
+/// What waiting would mend is [`Error::Busy`]: a lost connection, a server that stops or starts,
+/// too many connections, a deadlock, a serialization failure. PostgreSQL appendix A has the codes.
+pub(crate) fn error(cause: tokio_postgres::Error) -> Error {
+    let passing = match cause.code() {
+        Some(code) => {
+            *code == SqlState::T_R_SERIALIZATION_FAILURE
+                || *code == SqlState::T_R_DEADLOCK_DETECTED
+                || *code == SqlState::READ_ONLY_SQL_TRANSACTION
+                || ["08", "53", "57", "55"].iter().any(|class| code.code().starts_with(class))
+        }
+        None => true, // the connection failed, not a statement
+    };
+    let text = format!("PostgreSQL: {}", chain(&cause));
+    if passing { Error::Busy(text) } else { Error::internal(text) }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

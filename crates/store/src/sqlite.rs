@@ -1,0 +1,248 @@
+//! SQLite: several readers, and one writer whose commits come in groups.
+//!
+//! Statements run on the calling thread: a point read is a few microseconds in a page cache, less
+//! than handing it to another thread would take (docs/adr/0001-database-drivers.md has figures).
+//!
+//! All requests that write share one open transaction, each within its own savepoint. Whoever is
+//! done releases its savepoint and waits; a thread of its own commits for all who wait, which is
+//! one `fsync` for the group, and only then do they answer. The writer's lock is fair, so the
+//! committer stands in line behind those who already wait for the writer, and they form the group.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use airlock_core::{Error, Result};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::{
+    db::{FromRow, Row, Value},
+    migrate,
+};
+
+/// How many connections read at once. Statements are short and there are few cores, so more
+/// would only cost memory.
+const READERS: usize = 4;
+
+/// Prepared statements that each connection keeps.
+const STATEMENTS: usize = 128;
+
+pub(crate) struct Sqlite {
+    idle_readers: Arc<Mutex<Vec<Connection>>>,
+    reader_permits: Arc<Semaphore>,
+    writer: Arc<FairMutex<Group>>,
+    wake_committer: SyncSender<()>,
+    authority_revision: Arc<AtomicU64>,
+}
+
+/// The writing connection, and those who wait for the group's commit.
+struct Group {
+    conn: Mutex<Connection>,
+    is_open: bool,
+    waiting: Vec<oneshot::Sender<Result<(), String>>>,
+    changes_authority: bool,
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path) -> Result<Arc<Self>> {
+        let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+            .map_err(error)?;
+        migrate::sqlite(&mut conn)?;
+        let readers =
+            (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)).collect::<Result<Vec<_>>>()?;
+
+        let writer = Arc::new(FairMutex::new(Group {
+            conn: Mutex::new(conn),
+            is_open: false,
+            waiting: Vec::new(),
+            changes_authority: false,
+        }));
+        let (wake_committer, wakes) = sync_channel(1);
+        let authority_revision = Arc::new(AtomicU64::new(0));
+        let (group, revision) = (Arc::clone(&writer), Arc::clone(&authority_revision));
+        thread::Builder::new()
+            .name("airlock-commit".into())
+            .spawn(move || commit_groups(&group, &wakes, &revision))
+            .map_err(Error::internal)?;
+        Ok(Arc::new(Self {
+            idle_readers: Arc::new(Mutex::new(readers)),
+            reader_permits: Arc::new(Semaphore::new(READERS)),
+            writer,
+            wake_committer,
+            authority_revision,
+        }))
+    }
+
+    pub(crate) fn authority_revision(&self) -> u64 {
+        self.authority_revision.load(Ordering::SeqCst)
+    }
+
+    pub(crate) async fn reader(&self) -> Reader {
+        let permit = Arc::clone(&self.reader_permits).acquire_owned().await.expect("the semaphore is never closed");
+        let conn = locked(&self.idle_readers).pop().expect("there are as many permits as readers");
+        Reader { conn: Mutex::new(Some(conn)), home: Arc::clone(&self.idle_readers), _permit: permit }
+    }
+
+    pub(crate) async fn writer(&self) -> Result<Writer> {
+        let mut group = Arc::clone(&self.writer).lock_owned().await;
+        let begin = if group.is_open { "SAVEPOINT request" } else { "BEGIN IMMEDIATE; SAVEPOINT request" };
+        locked(&group.conn).execute_batch(begin).map_err(error)?;
+        group.is_open = true;
+        Ok(Writer { group: Some(group), wake_committer: self.wake_committer.clone() })
+    }
+}
+
+/// Commits for all who wait, again and again, until the store is dropped.
+fn commit_groups(group: &FairMutex<Group>, wakes: &Receiver<()>, authority_revision: &AtomicU64) {
+    while wakes.recv().is_ok() {
+        let mut group = group.blocking_lock();
+        if !group.is_open {
+            continue;
+        }
+        let result = locked(&group.conn).execute_batch("COMMIT").map_err(|cause| {
+            let _ = locked(&group.conn).execute_batch("ROLLBACK"); // it may have ended already
+            cause.to_string()
+        });
+        group.is_open = false;
+        if std::mem::take(&mut group.changes_authority) {
+            // Before anybody answers: a request that starts after an answer must see the change.
+            authority_revision.fetch_add(1, Ordering::SeqCst);
+        }
+        for waiting in group.waiting.drain(..) {
+            let _ = waiting.send(result.clone()); // whoever went away does not need the answer
+        }
+    }
+}
+
+/// One of the reading connections, for as long as it is held.
+pub struct Reader {
+    conn: Mutex<Option<Connection>>,
+    home: Arc<Mutex<Vec<Connection>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Reader {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        work(locked(&self.conn).as_ref().expect("a reader has its connection until it is dropped"))
+    }
+
+    pub(crate) fn begin_snapshot(&self) -> Result<()> {
+        self.with(|conn| if conn.is_autocommit() { conn.execute_batch("BEGIN").map_err(error) } else { Ok(()) })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        if let Some(conn) = locked(&self.conn).take() {
+            if !conn.is_autocommit() {
+                let _ = conn.execute_batch("ROLLBACK"); // ends a snapshot, which changed nothing
+            }
+            locked(&self.home).push(conn);
+        }
+    }
+}
+
+/// The writing connection, within a savepoint, for as long as it is held.
+pub struct Writer {
+    group: Option<OwnedMutexGuard<Group>>,
+    wake_committer: SyncSender<()>,
+}
+
+impl Writer {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let group = self.group.as_ref().expect("a writer has its group until it commits");
+        work(&locked(&group.conn))
+    }
+
+    /// Joins the group, and waits for its commit.
+    pub(crate) async fn commit(mut self, changes_authority: bool) -> Result<()> {
+        self.with(|conn| conn.execute_batch("RELEASE request").map_err(error))?;
+        let (done, waits) = oneshot::channel();
+        if let Some(mut group) = self.group.take() {
+            group.waiting.push(done);
+            group.changes_authority |= changes_authority;
+        }
+        self.wake();
+        match waits.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(cause)) => Err(Error::Busy(format!("SQLite could not commit: {cause}"))),
+            Err(_) => Err(Error::Busy("the commit thread has ended".into())),
+        }
+    }
+
+    fn wake(&self) {
+        let _ = self.wake_committer.try_send(()); // a wake that is already pending will do
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(group) = self.group.take() {
+            let undone = locked(&group.conn).execute_batch("ROLLBACK TO request; RELEASE request");
+            if let Err(cause) = undone {
+                tracing::error!(%cause, "a refused change could not be undone; the whole group is");
+            }
+            drop(group);
+            self.wake(); // those of the group who are done still wait
+        }
+    }
+}
+
+pub(crate) fn execute(conn: &Connection, sql: &str, values: &[Value<'_>]) -> Result<u64> {
+    let mut statement = conn.prepare_cached(&numbered(sql)).map_err(error)?;
+    let touched = statement.execute(params_from_iter(values)).map_err(error)?;
+    Ok(touched as u64)
+}
+
+pub(crate) fn query<T: FromRow>(conn: &Connection, sql: &str, values: &[Value<'_>]) -> Result<Vec<T>> {
+    let mut statement = conn.prepare_cached(&numbered(sql)).map_err(error)?;
+    let mut rows = statement.query(params_from_iter(values)).map_err(error)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(error)? {
+        found.push(T::from_row(&mut Row::sqlite(row))?);
+    }
+    Ok(found)
+}
+
+/// SQLite numbers `?1`; it would take `$1` for a name. No SQL of ours has a `$` elsewhere.
+fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|cause| Error::Busy(format!("the SQLite file {} cannot be opened: {cause}", path.display())))?;
+    conn.busy_timeout(Duration::from_secs(5)).map_err(error)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(conn)
+}
+
+fn error(cause: rusqlite::Error) -> Error {
+    let passing = matches!(
+        cause.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+        )
+    );
+    if passing { Error::Busy(format!("SQLite: {cause}")) } else { Error::internal(format!("SQLite: {cause}")) }
+}
+
+/// Locks, also when a thread panicked while it held the lock: a connection has no state of ours
+/// that could be half-done, and its transaction is undone by whoever holds it.
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
