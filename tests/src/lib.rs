@@ -1,1 +1,38 @@
-//! The harness.
+//! The harness: a whole server in process, on SQLite or on PostgreSQL, with a clock and dice that
+//! the test owns.
+//!
+//! Tests go through the front door: they send requests to the router and look at what comes back.
+
+mod database;
+mod env;
+mod world;
+
+pub use database::Database;
+pub use env::TestClock;
+pub use world::{Answer, World};
+
+/// Declares tests that run on SQLite and on PostgreSQL, each in a [`World`] of its own.
+#[macro_export]
+macro_rules! on_both {
+    ($($(#[doc = $doc:literal])* async fn $name:ident($world:ident) $body:block)*) => {$(
+        $(#[doc = $doc])*
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            async fn run($world: $crate::World) $body
+
+            #[tokio::test]
+            async fn sqlite() {
+                run($crate::World::new($crate::Database::sqlite()).await).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                if let Some(database) = $crate::Database::postgres().await {
+                    run($crate::World::new(database).await).await;
+                }
+            }
+        }
+    )*};
+}

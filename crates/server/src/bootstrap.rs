@@ -9,7 +9,7 @@ use airlock_contract::{
 };
 use airlock_core::{Result, api_token::PlainApiToken, policy::Place};
 use airlock_store::{
-    Stamp,
+    Stamp, Writing,
     api_tokens::{NewApiToken, NewRole},
     audit::{Entry, Outcome},
     bootstrap::{Bootstrap, SYSTEM, insert, is_empty},
@@ -41,6 +41,19 @@ pub async fn bootstrap(app: &App) -> Result<Option<FirstRecords>> {
     if !is_empty(&w).await? {
         return Ok(None);
     }
+    make(app, w).await.map(Some)
+}
+
+/// Makes one more Organization with the same first records.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn add_organization(app: &App) -> Result<FirstRecords> {
+    make(app, app.store.write().await?).await
+}
+
+async fn make(app: &App, w: Writing) -> Result<FirstRecords> {
     let now = app.env.now();
     let stamp = Stamp { at: now, by: SYSTEM.into() };
     let (organization, workspace, deployment, id): (OrganizationId, WorkspaceId, DeploymentId, ApiTokenId) =
@@ -73,7 +86,7 @@ pub async fn bootstrap(app: &App) -> Result<Option<FirstRecords>> {
     };
     insert(&w, &first).await?;
     w.commit(&entry(app, &organization, now)).await?;
-    Ok(Some(FirstRecords { organization, workspace, deployment, token }))
+    Ok(FirstRecords { organization, workspace, deployment, token })
 }
 
 fn first_workspace() -> CreateWorkspaceRequest {

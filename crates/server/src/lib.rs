@@ -27,6 +27,6 @@ mod upkeep;
 mod usage;
 
 pub use app::App;
-pub use bootstrap::{FirstRecords, bootstrap};
+pub use bootstrap::{FirstRecords, add_organization, bootstrap};
 pub use router::router;
 pub use settings::{RateLimits, Settings};

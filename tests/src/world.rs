@@ -1,0 +1,248 @@
+//! A server with its first records, and people to call it.
+
+use airlock_contract::{DeploymentId, OrganizationId, WorkspaceId};
+use airlock_core::{Env, keyring::Keyring};
+use airlock_server::{App, FirstRecords, Settings, bootstrap, router};
+use airlock_store::Store;
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request},
+};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::{Database, TestClock, env::test_env};
+
+/// The master key of all tests.
+const MASTER_KEY: &str = "ktest:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+
+/// A server in process, with its first records.
+pub struct World {
+    /// The server.
+    pub app: App,
+    router: Router,
+    /// Where it keeps its records.
+    pub database: Database,
+    /// Its clock.
+    pub clock: TestClock,
+    env: Env,
+    /// Its Organization.
+    pub organization: OrganizationId,
+    /// Its Workspace.
+    pub workspace: WorkspaceId,
+    /// The Workspace's Deployment, with remote execution on.
+    pub deployment: DeploymentId,
+    /// The Organization Owner's token.
+    pub owner: String,
+}
+
+impl World {
+    /// A server with the default settings.
+    pub async fn new(database: Database) -> Self {
+        Self::with_settings(database, Settings::default()).await
+    }
+
+    /// A server with settings.
+    pub async fn with_settings(database: Database, settings: Settings) -> Self {
+        let (env, clock) = test_env();
+        let store = Store::open(&database.location()).await.expect("an open database");
+        let keys = Keyring::parse(MASTER_KEY).expect("a master key");
+        let app = App::new(store, keys, env.clone(), settings);
+        let first = bootstrap(&app).await.expect("bootstrapped");
+        let FirstRecords { organization, workspace, deployment, token } = first.expect("an empty database");
+        let owner = token.expose().to_owned();
+        Self { router: router(app.clone()), app, database, clock, env, organization, workspace, deployment, owner }
+    }
+
+    /// A second Organization on the same server, with its own Owner.
+    pub async fn second_organization(&self) -> Stranger {
+        let FirstRecords { organization, workspace, deployment, token } =
+            airlock_server::add_organization(&self.app).await.expect("another Organization");
+        Stranger { organization, workspace, deployment, owner: token.expose().to_owned() }
+    }
+
+    /// The same server after a restart: nothing in memory survives.
+    pub async fn restarted(self) -> Self {
+        let store = Store::open(&self.database.location()).await.expect("an open database");
+        let keys = Keyring::parse(MASTER_KEY).expect("a master key");
+        let app = App::new(store, keys, self.env.clone(), Settings::default());
+        Self { router: router(app.clone()), app, ..self }
+    }
+
+    /// Sends a request as it is.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("the router always answers");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a whole body").to_bytes();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            json: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+            bytes: bytes.to_vec(),
+        }
+    }
+
+    /// Calls with a token, or without; `body` is `Value::Null` for none.
+    pub async fn call(&self, token: Option<&str>, method: &str, path: &str, body: &Value) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = if body.is_null() {
+            request.body(Body::empty())
+        } else {
+            request.header("content-type", "application/json").body(Body::from(body.to_string()))
+        };
+        self.send(request.expect("a request")).await
+    }
+
+    /// The Owner gets.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Some(&self.owner), "GET", path, &Value::Null).await
+    }
+
+    /// The Owner posts.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Some(&self.owner), "POST", path, &body).await
+    }
+
+    /// The Owner deletes.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call(Some(&self.owner), "DELETE", path, &Value::Null).await
+    }
+
+    /// The path of something in the Organization: `/v1/organizations/{id}` and the rest.
+    pub fn path(&self, rest: &str) -> String {
+        format!("/v1/organizations/{}{rest}", self.organization)
+    }
+
+    /// The path of the Deployment's agent tokens, and the rest.
+    pub fn agent_tokens(&self, rest: &str) -> String {
+        self.path(&format!("/deployments/{}/agent-tokens{rest}", self.deployment))
+    }
+
+    /// A new agent token: its id and value.
+    pub async fn agent_token(&self, name: &str) -> (String, String) {
+        let answer = self.post(&self.agent_tokens(""), json!({"name": name})).await.expect(200);
+        (answer["id"].as_str().expect("an id").into(), answer["token"].as_str().expect("a value").into())
+    }
+
+    /// A new API token of the Organization with a role: its id and value.
+    pub async fn organization_token(&self, role: &str) -> (String, String) {
+        self.api_token(json!({"name": role, "role": role, "scope": "ORGANIZATION"})).await
+    }
+
+    /// A new API token of the Workspace with a role: its id and value.
+    pub async fn workspace_token(&self, role: &str) -> (String, String) {
+        let body = json!({"name": role, "role": role, "scope": "WORKSPACE", "entityId": self.workspace});
+        self.api_token(body).await
+    }
+
+    /// A new API token of the Deployment with a role: its id and value.
+    pub async fn deployment_token(&self, role: &str) -> (String, String) {
+        let body = json!({"name": role, "role": role, "scope": "DEPLOYMENT", "entityId": self.deployment});
+        self.api_token(body).await
+    }
+
+    /// A new API token: its id and value.
+    pub async fn api_token(&self, body: Value) -> (String, String) {
+        let answer = self.post(&self.path("/tokens"), body).await.expect(200);
+        (answer["id"].as_str().expect("an id").into(), answer["token"].as_str().expect("a value").into())
+    }
+
+    /// A new Workspace: its id.
+    pub async fn new_workspace(&self, name: &str) -> String {
+        let answer = self.post(&self.path("/workspaces"), json!({"name": name})).await.expect(200);
+        answer["id"].as_str().expect("an id").into()
+    }
+
+    /// A new Deployment in a Workspace: its id.
+    pub async fn new_deployment(&self, workspace: &str, remote: bool) -> String {
+        let body = json!({"name": "another", "workspaceId": workspace, "remoteExecution": {"enabled": remote}});
+        let answer = self.post(&self.path("/deployments"), body).await.expect(200);
+        answer["id"].as_str().expect("an id").into()
+    }
+
+    /// The audit log, oldest first.
+    pub async fn audit_log(&self) -> Vec<Value> {
+        self.app.flush().await.expect("flushed");
+        let answer = self.get(&self.path("/audit-logs")).await;
+        assert_eq!(answer.status, 200);
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&answer.bytes[..]), &mut text).expect("gzip");
+        text.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+    }
+
+    /// Everything that is kept, but for the audit log and the times of last use.
+    pub async fn dump(&self) -> String {
+        let mut out = String::new();
+        for table in TABLES {
+            out += &format!("== {table}\n{}", self.database.dump(table).await);
+        }
+        out
+    }
+}
+
+/// All tables of records that people make.
+const TABLES: &[&str] = &[
+    "subjects", "organizations", "workspaces", "deployments", "deployment_variables", "roles", "api_tokens",
+    "api_token_roles", "agent_tokens",
+];
+
+/// Another Organization on the same server.
+#[allow(missing_docs, reason = "each field is what it is named after")]
+pub struct Stranger {
+    pub organization: OrganizationId,
+    pub workspace: WorkspaceId,
+    pub deployment: DeploymentId,
+    pub owner: String,
+}
+
+/// What the server answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as JSON; null when it is none.
+    pub json: Value,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// The body, of an answer with this status; every other status must be the envelope.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.json);
+        if status >= 400 {
+            self.assert_envelope();
+        }
+        self.json
+    }
+
+    /// Holds an error against the API's envelope.
+    #[track_caller]
+    pub fn assert_envelope(&self) {
+        let json = &self.json;
+        assert_eq!(json["statusCode"], self.status, "{json}");
+        assert!(json["message"].as_str().is_some_and(|message| !message.is_empty()), "{json}");
+        let id = self.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+        assert_eq!(json["requestId"].as_str(), id, "{json}");
+        assert_eq!(self.headers["content-type"], "application/json");
+    }
+
+    /// The message of an error.
+    pub fn message(&self) -> &str {
+        self.json["message"].as_str().unwrap_or_default()
+    }
+
+    /// The fields that an error names.
+    pub fn fields(&self) -> Vec<&str> {
+        let errors = self.json["fieldErrors"].as_array().into_iter().flatten();
+        errors.filter_map(|error| error["field"].as_str()).collect()
+    }
+}
