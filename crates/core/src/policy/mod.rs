@@ -7,6 +7,7 @@
 
 mod permissions;
 pub mod roles;
+pub mod table;
 
 use std::marker::PhantomData;
 

@@ -1,0 +1,26 @@
+//! Files in the repository that are made from the code are as the code makes them.
+//!
+//! To make them again: `AIRLOCK_UPDATE=1 cargo test -p airlock-tests --test generated`
+
+use std::{fs, path::Path};
+
+fn hold(file: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    #[expect(clippy::disallowed_methods, reason = "a test has no command line")]
+    if std::env::var("AIRLOCK_UPDATE").is_ok() {
+        fs::write(&path, made).expect("written");
+    }
+    let kept = fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == made, "{file} is stale; run: AIRLOCK_UPDATE=1 cargo test -p airlock-tests --test generated");
+}
+
+#[test]
+fn the_openapi_document() {
+    hold("openapi.json", &airlock_contract::openapi::document_text());
+}
+
+/// Every built-in role x every permission. A change here is a change to who may do what: review it.
+#[test]
+fn the_table_of_roles() {
+    hold("docs/roles.md", &airlock_core::policy::table::markdown());
+}
