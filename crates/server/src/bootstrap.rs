@@ -12,7 +12,7 @@ use airlock_store::{
     Stamp, Writing,
     api_tokens::{NewApiToken, NewRole},
     audit::{Entry, Outcome},
-    bootstrap::{Bootstrap, SYSTEM, insert, is_empty},
+    bootstrap::{Bootstrap, SYSTEM, insert, is_empty_for_good},
 };
 
 use crate::{App, handlers};
@@ -38,7 +38,7 @@ pub struct FirstRecords {
 /// Those of the database.
 pub async fn bootstrap(app: &App) -> Result<Option<FirstRecords>> {
     let w = app.store.write().await?;
-    if !is_empty(&w).await? {
+    if !is_empty_for_good(&w).await? {
         return Ok(None);
     }
     make(app, w).await.map(Some)

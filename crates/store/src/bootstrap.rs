@@ -9,7 +9,7 @@ use airlock_core::Result;
 use crate::{
     Stamp, Writing,
     api_tokens::{self, NewApiToken},
-    db::Reads,
+    db::{Reads, sealed::Sealed},
     deployments, organizations, subjects, workspaces,
 };
 
@@ -38,6 +38,17 @@ pub struct Bootstrap<'a> {
 /// Those of the database.
 pub async fn is_empty(db: &impl Reads) -> Result<bool> {
     Ok(db.conn().count("SELECT COUNT(*) FROM organizations", &[]).await? == 0)
+}
+
+/// [`is_empty`], such that it stays so until this change is committed or dropped: replicas may
+/// start at the same time.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn is_empty_for_good(w: &Writing) -> Result<bool> {
+    w.conn().lock_table("organizations").await?;
+    is_empty(w).await
 }
 
 /// Keeps the first records.

@@ -90,6 +90,15 @@ impl Conn {
         Ok(())
     }
 
+    /// Keeps others from changing a table, or locking it likewise, until the transaction ends.
+    pub(crate) async fn lock_table(&self, table: &'static str) -> Result<()> {
+        if let Self::PostgresWrite(transaction) = self {
+            let sql = format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE");
+            postgres::execute(transaction, &sql, &[]).await?;
+        }
+        Ok(())
+    }
+
     /// How a text column is put into an `ORDER BY`, so that both databases agree: by its bytes.
     pub(crate) fn text_order(&self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@
 //! committer stands in line behind those who already wait for the writer, and they form the group.
 
 use std::{
+    fs::{File, TryLockError},
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -41,6 +42,8 @@ pub(crate) struct Sqlite {
     writer: Arc<FairMutex<Group>>,
     wake_committer: SyncSender<()>,
     authority_revision: Arc<AtomicU64>,
+    /// Held for as long as the database is open.
+    _lock: File,
 }
 
 /// The writing connection, and those who wait for the group's commit.
@@ -53,6 +56,7 @@ struct Group {
 
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Arc<Self>> {
+        let lock = lock(path)?;
         let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
             .map_err(error)?;
@@ -79,6 +83,7 @@ impl Sqlite {
             writer,
             wake_committer,
             authority_revision,
+            _lock: lock,
         }))
     }
 
@@ -216,6 +221,22 @@ pub(crate) fn query<T: FromRow>(conn: &Connection, sql: &str, values: &[Value<'_
 /// SQLite numbers `?1`; it would take `$1` for a name. No SQL of ours has a `$` elsewhere.
 fn numbered(sql: &str) -> String {
     sql.replace('$', "?")
+}
+
+/// Keeps other Airlock processes out, for each remembers what only it may change. The lock goes
+/// with the process, however it ends.
+fn lock(path: &Path) -> Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let fault = |cause: std::io::Error| Error::Busy(format!("the lock of {} cannot be taken: {cause}", path.display()));
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(fault)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::Busy(format!("{} is in use by another Airlock process", path.display())))
+        }
+        Err(TryLockError::Error(cause)) => Err(fault(cause)),
+    }
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {

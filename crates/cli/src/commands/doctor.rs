@@ -45,7 +45,13 @@ async fn database(settings: &ServerSettings) -> Result<String, String> {
     {
         return Err(format!("{} is not there; run: airlock init", file.display()));
     }
-    let store = local::open_store(settings).await.map_err(|error| format!("{error:#}"))?;
+    let store = match local::open_store(settings).await {
+        Ok(store) => store,
+        Err(error) if format!("{error}").contains("in use by another Airlock process") => {
+            return Ok("a running Airlock has it open".into());
+        }
+        Err(error) => return Err(format!("{error:#}")),
+    };
     let reading = store.read().await.map_err(|error| error.to_string())?;
     match bootstrap::is_empty(&reading).await {
         Ok(false) => Ok(format!("{} answers, and its schema is up to date", store.kind())),
