@@ -48,7 +48,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
 pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = RequestId::of(&request, &app.env);
     request.extensions_mut().insert(id.clone());
-    let what = format!("{} {}", request.method(), request.uri().path());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
 
     let mut response = match pinned_version(&request) {
         Err(error) => respond(error),
@@ -58,7 +58,7 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
             .unwrap_or_else(|panic| respond(Error::internal(format!("a handler panicked: {}", panic_text(&*panic))))),
     };
     if let Some(Pending(error)) = response.extensions_mut().remove() {
-        log(&error, &id, &what);
+        log(&error, &id, &format!("{method} {}", uri.path()));
         response = envelope(&error, &id, response.headers());
     }
     if let Ok(value) = HeaderValue::from_str(&id.0) {

@@ -49,9 +49,32 @@ pub(crate) struct Sqlite {
 /// The writing connection, and those who wait for the group's commit.
 struct Group {
     conn: Mutex<Connection>,
-    is_open: bool,
     waiting: Vec<oneshot::Sender<Result<(), String>>>,
     changes_authority: bool,
+}
+
+impl Group {
+    /// Whether the group's transaction is open. SQLite may end it on its own: when the disk is
+    /// full or fails, it rolls the whole transaction back.
+    fn is_open(&self) -> bool {
+        !locked(&self.conn).is_autocommit()
+    }
+
+    /// Begins one more request's part, and the transaction if there is none.
+    fn begin(&mut self) -> Result<()> {
+        if !self.is_open() {
+            self.tell(&Err("SQLite rolled the group's transaction back".into()));
+            locked(&self.conn).execute_batch("BEGIN IMMEDIATE").map_err(error)?;
+        }
+        locked(&self.conn).execute_batch("SAVEPOINT request").map_err(error)
+    }
+
+    /// Tells those who wait what became of their changes.
+    fn tell(&mut self, result: &Result<(), String>) {
+        for waiting in self.waiting.drain(..) {
+            let _ = waiting.send(result.clone()); // whoever went away does not need the answer
+        }
+    }
 }
 
 impl Sqlite {
@@ -66,7 +89,6 @@ impl Sqlite {
 
         let writer = Arc::new(FairMutex::new(Group {
             conn: Mutex::new(conn),
-            is_open: false,
             waiting: Vec::new(),
             changes_authority: false,
         }));
@@ -99,9 +121,7 @@ impl Sqlite {
 
     pub(crate) async fn writer(&self) -> Result<Writer> {
         let mut group = Arc::clone(&self.writer).lock_owned().await;
-        let begin = if group.is_open { "SAVEPOINT request" } else { "BEGIN IMMEDIATE; SAVEPOINT request" };
-        locked(&group.conn).execute_batch(begin).map_err(error)?;
-        group.is_open = true;
+        group.begin()?;
         Ok(Writer { group: Some(group), wake_committer: self.wake_committer.clone() })
     }
 }
@@ -110,21 +130,18 @@ impl Sqlite {
 fn commit_groups(group: &FairMutex<Group>, wakes: &Receiver<()>, authority_revision: &AtomicU64) {
     while wakes.recv().is_ok() {
         let mut group = group.blocking_lock();
-        if !group.is_open {
-            continue;
+        if !group.is_open() && group.waiting.is_empty() {
+            continue; // an earlier wake has done it
         }
-        let result = locked(&group.conn).execute_batch("COMMIT").map_err(|cause| {
-            let _ = locked(&group.conn).execute_batch("ROLLBACK"); // it may have ended already
-            cause.to_string()
-        });
-        group.is_open = false;
+        let result = locked(&group.conn).execute_batch("COMMIT").map_err(|cause| cause.to_string());
+        if result.is_err() && group.is_open() {
+            let _ = locked(&group.conn).execute_batch("ROLLBACK"); // what cannot be committed goes
+        }
         if std::mem::take(&mut group.changes_authority) {
             // Before anybody answers: a request that starts after an answer must see the change.
             authority_revision.fetch_add(1, Ordering::SeqCst);
         }
-        for waiting in group.waiting.drain(..) {
-            let _ = waiting.send(result.clone()); // whoever went away does not need the answer
-        }
+        group.tell(&result);
     }
 }
 
@@ -165,7 +182,12 @@ pub struct Writer {
 impl Writer {
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let group = self.group.as_ref().expect("a writer has its group until it commits");
-        work(&locked(&group.conn))
+        let conn = locked(&group.conn);
+        if conn.is_autocommit() {
+            // Whatever ran now would be durable at once, and without its audit record.
+            return Err(Error::Busy("SQLite rolled the group's transaction back".into()));
+        }
+        work(&conn)
     }
 
     /// Joins the group, and waits for its commit.
@@ -192,9 +214,12 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(group) = self.group.take() {
-            let undone = locked(&group.conn).execute_batch("ROLLBACK TO request; RELEASE request");
-            if let Err(cause) = undone {
-                tracing::error!(%cause, "a refused change could not be undone; the whole group is");
+            if group.is_open() {
+                let conn = locked(&group.conn);
+                if let Err(cause) = conn.execute_batch("ROLLBACK TO request; RELEASE request") {
+                    tracing::error!(%cause, "a refused change could not be undone, so the whole group is");
+                    let _ = conn.execute_batch("ROLLBACK"); // those who wait are told by the committer
+                }
             }
             drop(group);
             self.wake(); // those of the group who are done still wait

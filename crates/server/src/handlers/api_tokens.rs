@@ -176,8 +176,11 @@ impl Write<RotateApiToken> for Handlers {
         for row in api_tokens::roles_of(w, std::slice::from_ref(&record)).await? {
             let fixed = row.fixed_permissions();
             let role = ApiTokenRole::from(row);
-            // A role whose thing is gone permits nothing.
-            let Ok(assigned) = assign(call, w, &role, "roles").await else { continue };
+            let assigned = match assign(call, w, &role, "roles").await {
+                Ok(assigned) => assigned,
+                Err(Error::Invalid { .. }) => continue, // a role whose thing is gone permits nothing
+                Err(error) => return Err(error),
+            };
             refuse_more_than_own(call.caller, &role, &fixed.unwrap_or(assigned.permits), &assigned.place)?;
         }
         let end_at = end(call.now, record.expiry_days);
