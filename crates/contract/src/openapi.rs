@@ -3,7 +3,7 @@
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-use crate::{Access, Method, Operation, operation::Visitor, operations, permissions::Permission, wire};
+use crate::{Access, Operation, operation::Visitor, operations, permissions::Permission, wire};
 
 /// An answer that says why a request was not served: its status, its place among the document's
 /// `responses`, and what causes it.
@@ -180,17 +180,4 @@ impl Writer {
 /// The names between braces in a path.
 pub fn path_parameters(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
-}
-
-/// A line for each operation: method, path below `/v1`, id. For tests and documentation.
-pub fn index() -> Vec<(Method, &'static str, &'static str)> {
-    struct Index(Vec<(Method, &'static str, &'static str)>);
-    impl Visitor for Index {
-        fn visit<O: Operation>(&mut self) {
-            self.0.push((O::METHOD, O::PATH, O::ID));
-        }
-    }
-    let mut index = Index(Vec::new());
-    operations::visit(&mut index);
-    index.0
 }

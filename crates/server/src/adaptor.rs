@@ -252,30 +252,22 @@ fn note_refusal<O: Operation>(app: &App, parts: &Parts, caller: Option<&Caller>,
     app.refusals.note(entry);
 }
 
-/// A record without an outcome of its own: refused until somebody says otherwise.
+/// A record of this request.
 fn entry<O: Operation>(app: &App, parts: &Parts, caller: Option<&Caller>, now: Time) -> Entry {
     let origin = Origin::of(parts);
     Entry {
-        id: app.env.new_id::<airlock_contract::SubjectId>().to_string(),
-        at: now,
-        outcome: Outcome::Refused,
         organization: caller.map(|caller| caller.organization.clone()),
         subject_id: caller.map(|caller| caller.id.clone()),
         subject_type: caller.map(|caller| caller.kind),
         subject_name: caller.map(|caller| caller.name.clone()),
-        operation: O::ID.into(),
         method: O::METHOD.as_str().into(),
         path: parts.uri.path().chars().take(1024).collect(),
-        entity_type: None,
-        entity_id: None,
-        status: 0,
-        reason: None,
-        occurrences: 1,
         source_ip: origin.source_ip.map(|ip| ip.to_string()),
         user_agent: origin.user_agent,
         client: origin.client,
         client_version: origin.client_version,
         request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+        ..Entry::new(&app.env, now, O::ID)
     }
 }
 

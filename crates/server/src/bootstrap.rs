@@ -90,49 +90,27 @@ async fn make(app: &App, w: Writing) -> Result<FirstRecords> {
 }
 
 fn first_workspace() -> CreateWorkspaceRequest {
-    CreateWorkspaceRequest {
-        name: "First workspace".into(),
-        description: None,
-        cicd_enforced_default: None,
-        default_cloud_provider: None,
-        default_cluster_id: None,
-        default_region: None,
-    }
+    CreateWorkspaceRequest { name: "First workspace".into(), ..CreateWorkspaceRequest::default() }
 }
 
 fn first_deployment(workspace: &WorkspaceId) -> DeploymentSettings {
     handlers::deployments::with_defaults(DeploymentSettings {
-        remote_execution: Some(DeploymentRemoteExecutionRequest {
-            enabled: true,
-            allowed_ip_address_ranges: None,
-            task_log_bucket: None,
-            task_log_url_pattern: None,
-        }),
-        ..handlers::deployments::named("First deployment", workspace)
+        name: "First deployment".into(),
+        workspace_id: workspace.clone(),
+        remote_execution: Some(DeploymentRemoteExecutionRequest { enabled: true, ..Default::default() }),
+        ..DeploymentSettings::default()
     })
 }
 
 fn entry(app: &App, organization: &OrganizationId, now: Time) -> Entry {
     Entry {
-        id: app.env.new_id::<airlock_contract::SubjectId>().to_string(),
-        at: now,
         outcome: Outcome::Changed,
         organization: Some(organization.clone()),
         subject_id: Some(SYSTEM.into()),
-        subject_type: None,
         subject_name: Some("Airlock".into()),
-        operation: "Bootstrap".into(),
-        method: String::new(),
-        path: String::new(),
         entity_type: Some("organization".into()),
         entity_id: Some(organization.to_string()),
         status: 200,
-        reason: None,
-        occurrences: 1,
-        source_ip: None,
-        user_agent: None,
-        client: None,
-        client_version: None,
-        request_id: String::new(),
+        ..Entry::new(&app.env, now, "Bootstrap")
     }
 }

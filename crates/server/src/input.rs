@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use airlock_contract::{
-    Operation, Tag, beta,
+    Operation, beta,
     openapi::{self, QueryParameter},
     operation::Input,
     path::PathParameters,
@@ -107,13 +107,9 @@ pub(crate) async fn body<O: Operation>(headers: &HeaderMap, body: Body, is_beta:
         return Err(Error::field("type", "body", "must be a JSON object"));
     }
     if is_beta {
-        rename(O::TAG, &mut value);
+        beta::request(O::TAG, &mut value);
     }
     read_checked(value)
-}
-
-fn rename(tag: Tag, value: &mut Value) {
-    beta::request(tag, value);
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -64,7 +64,7 @@ pub struct NewAgentToken<'a> {
 /// [`Error::NotFound`] when the Deployment was deleted meanwhile; [`Error::Invalid`] when remote
 /// agents cannot reach it.
 pub async fn count_live(w: &Writing, granted: &Granted<scope::Deployment>, now: Time) -> Result<u32> {
-    w.conn().lock_row("deployments", airlock_contract::id::Id::as_str(granted.deployment())).await?;
+    w.conn().lock_row("deployments", granted.deployment().as_str()).await?;
     let sql = "SELECT remote_execution FROM deployments WHERE id = $1";
     match w.conn().one(sql, params![granted.deployment()]).await? {
         None => return Err(Error::NotFound("Deployment".into())),

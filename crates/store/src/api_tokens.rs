@@ -162,8 +162,8 @@ pub(crate) async fn insert_into(
     let values = params![
         token.id,
         organization,
-        workspace.map(airlock_contract::id::Id::as_str),
-        deployment.map(airlock_contract::id::Id::as_str),
+        workspace.map(|id| id.as_str()),
+        deployment.map(|id| id.as_str()),
         token.name,
         token.description,
         token.kind.as_str(),
@@ -185,7 +185,7 @@ async fn insert_roles(w: &Writing, id: &ApiTokenId, roles: &[NewRole<'_>]) -> Re
                permissions) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     for (position, NewRole { role, fixed }) in (0_i64..).zip(roles) {
         let fixed = fixed.map(|fixed| serde_json::json!(fixed.names()).to_string());
-        let deployment = role.deployment_id.as_ref().map(airlock_contract::id::Id::as_str);
+        let deployment = role.deployment_id.as_ref().map(|id| id.as_str());
         let values = params![id, position, &role.role, role.entity_type.as_str(), &role.entity_id, deployment, &fixed];
         w.conn().execute(sql, values).await?;
     }
@@ -347,7 +347,7 @@ pub async fn rotate(
 ///
 /// Those of the database.
 pub async fn delete(w: &Writing, token: &ApiToken, stamp: &Stamp) -> Result<()> {
-    delete_where(w, "id = $3", airlock_contract::id::Id::as_str(&token.id), stamp).await
+    delete_where(w, "id = $3", token.id.as_str(), stamp).await
 }
 
 /// Deletes the tokens that the condition on `$3` picks.

@@ -1,7 +1,7 @@
 //! The audit log: every change, in the transaction of the change; and what was refused.
 
 use airlock_contract::{OrganizationId, SubjectId, Time, permissions::scope, wire::SubjectType};
-use airlock_core::{Result, policy::Granted};
+use airlock_core::{Env, Result, policy::Granted};
 
 use crate::db::{Conn, Reads, params, record};
 
@@ -81,6 +81,35 @@ record! {
     }
 }
 
+impl Entry {
+    /// A record with nothing in it but when and which operation: a refusal, until somebody says
+    /// otherwise.
+    pub fn new(env: &Env, at: Time, operation: &str) -> Self {
+        Self {
+            id: env.new_id::<SubjectId>().to_string(),
+            at,
+            outcome: Outcome::Refused,
+            organization: None,
+            subject_id: None,
+            subject_type: None,
+            subject_name: None,
+            operation: operation.into(),
+            method: String::new(),
+            path: String::new(),
+            entity_type: None,
+            entity_id: None,
+            status: 0,
+            reason: None,
+            occurrences: 1,
+            source_ip: None,
+            user_agent: None,
+            client: None,
+            client_version: None,
+            request_id: String::new(),
+        }
+    }
+}
+
 pub(crate) async fn insert(conn: &Conn, entry: &Entry) -> Result<()> {
     let sql = format!(
         "INSERT INTO audit_log ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
@@ -91,8 +120,8 @@ pub(crate) async fn insert(conn: &Conn, entry: &Entry) -> Result<()> {
         &entry.id,
         entry.at,
         entry.outcome.as_str(),
-        entry.organization.as_ref().map(airlock_contract::id::Id::as_str),
-        entry.subject_id.as_ref().map(airlock_contract::id::Id::as_str),
+        entry.organization.as_ref().map(|id| id.as_str()),
+        entry.subject_id.as_ref().map(|id| id.as_str()),
         entry.subject_type.map(SubjectType::as_str),
         &entry.subject_name,
         &entry.operation,

@@ -3,9 +3,7 @@
 //! SQL is written once, with `$1` placeholders. Rows are read by position, in the order of the
 //! column list that [`record!`] makes from the same declaration.
 
-use airlock_contract::{
-    AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, SubjectId, Time, WorkspaceId, id::Id,
-};
+use airlock_contract::{AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, SubjectId, Time, WorkspaceId};
 use airlock_core::{Error, Result, api_token::TokenHash};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut};

@@ -2,7 +2,6 @@
 
 use airlock_contract::{
     DeploymentId, OrganizationId, Time, WorkspaceId,
-    id::Id,
     permissions::scope,
     wire::{DeploymentSettings, ListDeploymentsQuery},
 };

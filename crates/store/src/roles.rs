@@ -132,7 +132,7 @@ pub async fn named(db: &impl Reads, granted: &Granted<scope::Organization>, name
 ///
 /// Those of the database.
 pub async fn lock(w: &Writing, granted: &Granted<scope::Organization>) -> Result<()> {
-    w.conn().lock_row("organizations", airlock_contract::id::Id::as_str(granted.organization())).await
+    w.conn().lock_row("organizations", granted.organization().as_str()).await
 }
 
 /// Keeps a new role.

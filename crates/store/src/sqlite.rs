@@ -87,11 +87,8 @@ impl Sqlite {
         let readers =
             (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)).collect::<Result<Vec<_>>>()?;
 
-        let writer = Arc::new(FairMutex::new(Group {
-            conn: Mutex::new(conn),
-            waiting: Vec::new(),
-            changes_authority: false,
-        }));
+        let writer =
+            Arc::new(FairMutex::new(Group { conn: Mutex::new(conn), waiting: Vec::new(), changes_authority: false }));
         let (wake_committer, wakes) = sync_channel(1);
         let authority_revision = Arc::new(AtomicU64::new(0));
         let (group, revision) = (Arc::clone(&writer), Arc::clone(&authority_revision));

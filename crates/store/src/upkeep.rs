@@ -39,8 +39,8 @@ impl Upkeep {
     /// Those of the database.
     pub async fn mark_used(&self, token: &UsedToken, at: Time) -> Result<()> {
         let (table, id) = match token {
-            UsedToken::Api(id) => ("api_tokens", airlock_contract::id::Id::as_str(id)),
-            UsedToken::Agent(id) => ("agent_tokens", airlock_contract::id::Id::as_str(id)),
+            UsedToken::Api(id) => ("api_tokens", id.as_str()),
+            UsedToken::Agent(id) => ("agent_tokens", id.as_str()),
         };
         // An earlier time, from a replica that was slower to say it, does not turn the clock back.
         let sql = format!(

@@ -155,7 +155,7 @@ pub async fn update(
 ///
 /// [`Error::NotFound`] when it was deleted meanwhile.
 pub async fn delete(w: &Writing, granted: &Granted<scope::Workspace>, stamp: &Stamp) -> Result<()> {
-    let id = airlock_contract::id::Id::as_str(granted.workspace());
+    let id = granted.workspace().as_str();
     w.conn().lock_row("workspaces", id).await?;
     deployments::delete_where(w, "workspace_id", id, stamp).await?;
     api_tokens::delete_where(w, "workspace_id = $3", id, stamp).await?;

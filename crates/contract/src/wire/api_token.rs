@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BasicSubjectProfile, default_limit, default_offset, paged, sorts, text, words};
-use crate::{ApiTokenId, DeploymentId, Time, WorkspaceId};
+use crate::{DeploymentId, Time, WorkspaceId};
 
 words! {
     /// The kind of an API token.
@@ -280,11 +280,4 @@ pub struct SubjectRoles {
     /// The roles on Dags.
     #[serde(default)]
     pub dag_roles: Vec<DagRole>,
-}
-
-impl ApiToken {
-    /// The id of an API token, typed.
-    pub fn api_token_id(&self) -> ApiTokenId {
-        self.id.as_str().into()
-    }
 }

@@ -91,7 +91,7 @@ pub struct DeploymentEnvironmentVariable {
 }
 
 /// How remote agents shall reach a Deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
 pub struct DeploymentRemoteExecutionRequest {
@@ -331,7 +331,7 @@ pub struct WorkerQueue {
 }
 
 /// All that can be asked for of a Deployment, of whatever kind it is.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
 pub struct DeploymentSettings {

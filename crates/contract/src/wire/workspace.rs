@@ -70,7 +70,7 @@ pub struct WorkspacesPaginated {
 }
 
 /// What a Workspace is made from.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
 pub struct CreateWorkspaceRequest {

@@ -5,7 +5,6 @@
 
 use airlock_contract::{
     ApiTokenId, Operation, Time,
-    id::Id,
     operations::{
         CreateApiToken, DeleteApiToken, GetApiToken, ListApiTokens, RotateApiToken, UpdateApiToken, UpdateApiTokenRoles,
     },

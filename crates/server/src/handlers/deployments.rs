@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use airlock_contract::{
-    DeploymentId, Time, WorkspaceId,
+    DeploymentId, Time,
     operations::{CreateDeployment, DeleteDeployment, GetDeployment, ListDeployments, UpdateDeployment},
     permissions::Action,
     wire::{
@@ -75,39 +75,6 @@ impl Write<DeleteDeployment> for Handlers {
     async fn write(call: &Call<'_, DeleteDeployment>, w: &Writing) -> Result<Changed<()>> {
         deployments::delete(w, call.granted, &call.stamp()).await?;
         Ok(Changed::new((), "deployment", call.granted.deployment()))
-    }
-}
-
-/// Settings with nothing but what every Deployment must have.
-pub(crate) fn named(name: &str, workspace: &WorkspaceId) -> DeploymentSettings {
-    DeploymentSettings {
-        name: name.into(),
-        workspace_id: workspace.clone(),
-        description: None,
-        kind: None,
-        astro_runtime_version: None,
-        cloud_provider: None,
-        cluster_id: None,
-        region: None,
-        contact_emails: None,
-        default_task_pod_cpu: None,
-        default_task_pod_memory: None,
-        dr_workload_identity: None,
-        environment_variables: None,
-        executor: None,
-        is_cicd_enforced: None,
-        is_dag_deploy_enabled: None,
-        is_development_mode: None,
-        is_high_availability: None,
-        remote_execution: None,
-        resource_quota_cpu: None,
-        resource_quota_memory: None,
-        scaling_spec: None,
-        scheduler: None,
-        scheduler_size: None,
-        task_pod_node_pool_id: None,
-        worker_queues: None,
-        workload_identity: None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! `/organizations`
 
 use airlock_contract::{
-    id::Id,
     operations::{GetOrganization, ListOrganizations, UpdateOrganization},
     wire::{
         AstronomerProduct, Organization, OrganizationProduct, OrganizationProductPlan, OrganizationStatus,
