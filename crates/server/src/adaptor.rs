@@ -154,7 +154,10 @@ where
                     return answer::<O>(&route, &changed.output);
                 }
                 Err(Error::Busy(cause)) if tries > 0 => tracing::debug!(cause, "a change is tried again"),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    w.abandon().await?;
+                    return Err(error);
+                }
             }
         }
     })

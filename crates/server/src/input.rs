@@ -168,6 +168,7 @@ fn read_checked<T: Input>(value: Value) -> Result<T> {
 
 /// Rust spells `token_expiry`, the API `tokenExpiry`.
 fn camel_case(path: &str) -> String {
+    let path = path.replace("r#", ""); // a field that is named like a word of Rust
     let mut out = String::with_capacity(path.len());
     let mut after_underscore = false;
     for c in path.chars() {

@@ -115,6 +115,14 @@ impl Conn {
         }
     }
 
+    pub(crate) async fn abandon(self) -> Result<()> {
+        match self {
+            Self::SqliteWrite(writer) => writer.abandon().await,
+            // PostgreSQL shows nobody what is not committed.
+            Self::PostgresWrite(_) | Self::SqliteRead(_) | Self::Postgres(_) => Ok(()),
+        }
+    }
+
     pub(crate) async fn commit(self, changes_authority: bool) -> Result<()> {
         match self {
             Self::SqliteWrite(writer) => writer.commit(changes_authority).await,

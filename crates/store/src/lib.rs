@@ -148,6 +148,15 @@ impl Writing {
         self.conn.commit(self.changes_authority.load(Ordering::Relaxed)).await
     }
 
+    /// Undoes the change, before its refusal is told.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when what it may have been refused for did not last.
+    pub async fn abandon(self) -> Result<()> {
+        self.conn.abandon().await
+    }
+
     /// Says that this change touches what tokens may do, so that nothing remembered outlives it.
     pub(crate) fn touch_authority(&self) {
         self.changes_authority.store(true, Ordering::Relaxed);

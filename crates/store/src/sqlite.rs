@@ -190,10 +190,27 @@ impl Writer {
     /// Joins the group, and waits for its commit.
     pub(crate) async fn commit(mut self, changes_authority: bool) -> Result<()> {
         self.with(|conn| conn.execute_batch("RELEASE request").map_err(error))?;
+        if let Some(group) = &mut self.group {
+            group.changes_authority |= changes_authority;
+        }
+        self.join().await
+    }
+
+    /// Undoes the change. It may have been refused for what others of the group have done, which a
+    /// crash can still undo: then the refusal is as good as their commit, and waits for it.
+    pub(crate) async fn abandon(mut self) -> Result<()> {
+        if self.group.as_ref().is_none_or(|group| group.waiting.is_empty()) {
+            return Ok(());
+        }
+        self.with(|conn| conn.execute_batch("ROLLBACK TO request; RELEASE request").map_err(error))?;
+        self.join().await
+    }
+
+    /// Waits for the group's commit.
+    async fn join(&mut self) -> Result<()> {
         let (done, waits) = oneshot::channel();
         if let Some(mut group) = self.group.take() {
             group.waiting.push(done);
-            group.changes_authority |= changes_authority;
         }
         self.wake();
         match waits.await {

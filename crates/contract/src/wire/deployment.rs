@@ -164,7 +164,7 @@ pub struct DeploymentHibernationOverrideRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_hibernating: Option<bool>,
     /// Until when; for good when absent.
-    #[garde(custom(text::optional_prose))]
+    #[garde(custom(text::optional_time))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_until: Option<String>,
 }
@@ -179,10 +179,10 @@ pub struct DeploymentHibernationSchedule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// When to go to sleep, as a cron expression.
-    #[garde(custom(text::line))]
+    #[garde(custom(text::filled_line))]
     pub hibernate_at_cron: String,
     /// When to wake, as a cron expression.
-    #[garde(custom(text::line))]
+    #[garde(custom(text::filled_line))]
     pub wake_at_cron: String,
     /// Whether the schedule is followed.
     pub is_enabled: bool,
@@ -273,7 +273,7 @@ pub struct UpdateWorkerQueueRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The queue's name.
-    #[garde(length(chars, max = 63), custom(text::line))]
+    #[garde(length(chars, max = 63), custom(text::filled_line))]
     pub name: String,
     /// Whether tasks without a queue go here.
     pub is_default: bool,

@@ -1,9 +1,10 @@
 //! Checks that several fields share.
 
-/// A name of one line: something must be there, and control characters break terminals and logs.
+/// A name of one line: control characters break terminals and logs, and blanks are no name. That
+/// something is there at all is for `length(min = 1)`, which the schema shows.
 pub fn line(text: &str, (): &()) -> garde::Result {
-    if text.trim().is_empty() {
-        return Err(garde::Error::new("must not be empty"));
+    if !text.is_empty() && text.trim().is_empty() {
+        return Err(garde::Error::new("must not be blank"));
     }
     prose(text, &())?;
     if text.chars().any(char::is_control) {
@@ -12,15 +13,15 @@ pub fn line(text: &str, (): &()) -> garde::Result {
     Ok(())
 }
 
-/// A [`line`] of at most 256 characters, where the public API states no bound.
-pub fn short_line(text: &str, (): &()) -> garde::Result {
-    line(text, &())?;
-    if text.chars().count() > 256 { Err(garde::Error::new("length is greater than 256")) } else { Ok(()) }
+/// A [`line`] that is not empty, where the public API states no bound.
+pub fn filled_line(text: &str, (): &()) -> garde::Result {
+    if text.is_empty() { Err(garde::Error::new("must not be empty")) } else { line(text, &()) }
 }
 
-/// [`line`], where the name is optional.
-pub fn optional_line(text: &Option<String>, (): &()) -> garde::Result {
-    text.as_deref().map_or(Ok(()), |text| line(text, &()))
+/// A [`filled_line`] of at most 256 characters.
+pub fn short_line(text: &str, (): &()) -> garde::Result {
+    filled_line(text, &())?;
+    if text.chars().count() > 256 { Err(garde::Error::new("length is greater than 256")) } else { Ok(()) }
 }
 
 /// Any text that both databases can keep: PostgreSQL has no NUL in a text.
@@ -41,6 +42,14 @@ pub fn all_prose(texts: &[String], (): &()) -> garde::Result {
 /// [`all_prose`], where the list is optional.
 pub fn optional_all_prose(texts: &Option<Vec<String>>, (): &()) -> garde::Result {
     texts.as_deref().map_or(Ok(()), |texts| all_prose(texts, &()))
+}
+
+/// A time as a text, where the public API types it so.
+pub fn optional_time(text: &Option<String>, (): &()) -> garde::Result {
+    match text.as_deref().filter(|text| text.parse::<crate::Time>().is_err()) {
+        Some(_) => Err(garde::Error::new("must be a date-time as in RFC 3339, for example 2026-01-31T12:00:00Z")),
+        None => Ok(()),
+    }
 }
 
 /// A list of address ranges in CIDR form (RFC 4632, RFC 4291 section 2.3).

@@ -147,7 +147,7 @@ impl Caller {
     }
 
     /// Whether the caller may know that the place exists.
-    fn sees(&self, place: &Place) -> bool {
+    pub fn sees(&self, place: &Place) -> bool {
         match place {
             Place::Installation => true,
             Place::Organization(organization) => *organization == self.organization,
@@ -166,11 +166,12 @@ impl Caller {
         if self.holds(action, place) {
             return Ok(());
         }
-        Err(if self.sees(place) {
-            Error::Denied(format!("{} lacks the permission {} on this {}", self.name, action.name(), place.noun()))
-        } else {
-            Error::NotFound(place.noun().into())
-        })
+        Err(if self.sees(place) { self.denied(action, place) } else { Error::NotFound(place.noun().into()) })
+    }
+
+    /// What to tell a caller who may see a thing, but lacks a permission for it.
+    pub fn denied(&self, action: Action, place: &Place) -> Error {
+        Error::Denied(format!("{} lacks the permission {} on this {}", self.name, action.name(), place.noun()))
     }
 }
 

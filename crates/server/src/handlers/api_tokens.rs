@@ -4,7 +4,7 @@
 //! belongs to: `organization.apiTokens.*`, `workspace.apiTokens.*` or `deployment.apiTokens.*`.
 
 use airlock_contract::{
-    ApiTokenId, Operation, Time,
+    ApiTokenId, Operation, OrganizationId, Time,
     operations::{
         CreateApiToken, DeleteApiToken, GetApiToken, ListApiTokens, RotateApiToken, UpdateApiToken, UpdateApiTokenRoles,
     },
@@ -103,7 +103,7 @@ impl Write<CreateApiToken> for Handlers {
             .map_err(|error| unknown_if_hidden(error, "entityId"))?;
 
         let role = own_role(&body.role, &place);
-        let assigned = assign(call, w, &role, "role").await?;
+        let assigned = assign(call, w, &role, "role", false).await?;
         refuse_more_than_own(call.caller, &role, &assigned.permits, &assigned.place)?;
 
         let id: ApiTokenId = call.app.env.new_id();
@@ -155,7 +155,7 @@ impl Write<UpdateApiTokenRoles> for Handlers {
         let mut new = Vec::with_capacity(call.body.roles.len());
         for (at, role) in call.body.roles.iter().enumerate() {
             let kept = old.iter().find(|row| ApiTokenRole::from((*row).clone()) == *role);
-            let assigned = assign(call, w, role, &format!("roles[{at}]")).await?;
+            let assigned = assign(call, w, role, &format!("roles[{at}]"), kept.is_some()).await?;
             if kept.is_none() {
                 refuse_more_than_own(call.caller, role, &assigned.permits, &assigned.place)?;
             }
@@ -175,12 +175,15 @@ impl Write<RotateApiToken> for Handlers {
         for row in api_tokens::roles_of(w, std::slice::from_ref(&record)).await? {
             let fixed = row.fixed_permissions();
             let role = ApiTokenRole::from(row);
-            let assigned = match assign(call, w, &role, "roles").await {
-                Ok(assigned) => assigned,
-                Err(Error::Invalid { .. }) => continue, // a role whose thing is gone permits nothing
-                Err(error) => return Err(error),
+            let (target, assignable) = on(call.granted.organization(), &role, "roles")?;
+            let Some(place) = locate(w, &target).await? else { continue };
+            let permits = match fixed {
+                Some(fixed) => Some(fixed),
+                None => roles::resolve(w, call.granted, &role.role, assignable, &place).await?,
             };
-            refuse_more_than_own(call.caller, &role, &fixed.unwrap_or(assigned.permits), &assigned.place)?;
+            // A role whose thing is gone, or that cannot be used there any more, permits nothing.
+            let Some(permits) = permits else { continue };
+            refuse_more_than_own(call.caller, &role, &permits, &place)?;
         }
         let end_at = end(call.now, record.expiry_days);
         let plain = sign(call.app, &record.id, &record.place(), call.now, end_at)?;
@@ -234,8 +237,8 @@ async fn find<O: AboutTokens>(call: &Call<'_, O>, db: &impl Reads, id: &ApiToken
     if !call.caller.holds(Verb::Get.action(&place), &place) {
         return Err(Error::NotFound("API token".into()));
     }
-    call.caller.require(verb.action(&place), &place)?;
-    Ok(record)
+    let action = verb.action(&place);
+    if call.caller.holds(action, &place) { Ok(record) } else { Err(call.caller.denied(action, &place)) }
 }
 
 /// What a new token shall belong to.
@@ -284,16 +287,11 @@ struct Assigned {
     permits: Permissions,
 }
 
-/// Finds what a role is on and what it permits there.
-async fn assign<O: AboutTokens>(
-    call: &Call<'_, O>,
-    db: &impl Reads,
-    role: &ApiTokenRole,
-    field: &str,
-) -> Result<Assigned> {
-    let organization = call.granted.organization().clone();
+/// What a role is on, and so which roles can be used there.
+fn on(organization: &OrganizationId, role: &ApiTokenRole, field: &str) -> Result<(scope::Target, Assignable)> {
+    let organization = organization.clone();
     let entity_id = role.entity_id.as_str();
-    let (target, assignable) = match (role.entity_type, &role.deployment_id) {
+    Ok(match (role.entity_type, &role.deployment_id) {
         (EntityType::Organization, _) if entity_id == organization.as_str() => {
             (scope::Target::Organization(organization), Assignable::Organization)
         }
@@ -314,8 +312,21 @@ async fn assign<O: AboutTokens>(
                 "is required for a role on a Dag or a Dag tag",
             ));
         }
-    };
-    let place = locate(db, &target).await?.ok_or_else(|| unknown(&format!("{field}.entityId")))?;
+    })
+}
+
+/// Finds what a new role of a token is on, and what it permits there. What the caller may not see
+/// is not there.
+async fn assign<O: AboutTokens>(
+    call: &Call<'_, O>,
+    db: &impl Reads,
+    role: &ApiTokenRole,
+    field: &str,
+    is_kept: bool,
+) -> Result<Assigned> {
+    let (target, assignable) = on(call.granted.organization(), role, field)?;
+    let place = locate(db, &target).await?.filter(|place| is_kept || call.caller.sees(place));
+    let place = place.ok_or_else(|| unknown(&format!("{field}.entityId")))?;
     let permits = roles::resolve(db, call.granted, &role.role, assignable, &place).await?.ok_or_else(|| {
         let name = if field == "role" { field.to_owned() } else { format!("{field}.role") };
         Error::field("unknown", name, format!("there is no role {} that can be used there", role.role))

@@ -17,6 +17,7 @@ use airlock_core::{Error, Result, policy::Reach};
 use airlock_store::{
     Reading, Reads, Writing,
     deployments::{self, Deployment as Record, Variable, VariableValue},
+    workspaces::{self, Workspace},
 };
 use secrecy::ExposeSecret;
 
@@ -49,7 +50,8 @@ impl Read<GetDeployment> for Handlers {
 
 impl Write<CreateDeployment> for Handlers {
     async fn write(call: &Call<'_, CreateDeployment>, w: &Writing) -> Result<Changed<Deployment>> {
-        let mut settings = with_defaults(call.body.0.clone());
+        let workspace = workspaces::get(w, call.granted).await?;
+        let mut settings = with_defaults(with_defaults_of(&workspace, call.body.0.clone()));
         let variables = settings.environment_variables.take().unwrap_or_default();
         name_queues(call.app, &mut settings, None);
         let id: DeploymentId = call.app.env.new_id();
@@ -76,6 +78,20 @@ impl Write<DeleteDeployment> for Handlers {
         deployments::delete(w, call.granted, &call.stamp()).await?;
         Ok(Changed::new((), "deployment", call.granted.deployment()))
     }
+}
+
+/// Fills in what the Workspace has defaults for.
+fn with_defaults_of(workspace: &Workspace, mut settings: DeploymentSettings) -> DeploymentSettings {
+    let kind = settings.kind();
+    settings.kind = Some(kind);
+    settings.is_cicd_enforced.get_or_insert(workspace.cicd_enforced_default);
+    if kind == DeploymentType::Standard {
+        settings.cloud_provider = settings.cloud_provider.or(workspace.default_cloud_provider);
+        settings.region = settings.region.or_else(|| workspace.default_region.clone());
+    } else {
+        settings.cluster_id = settings.cluster_id.or_else(|| workspace.default_cluster_id.clone());
+    }
+    settings
 }
 
 /// Fills in what the stock clients look at without checking that it is there.

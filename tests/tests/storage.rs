@@ -1,0 +1,842 @@
+//! What the databases must bear: many at once, restarts, lost connections, a server that is not
+//! there, a full disk, and clients that go away. The rule is the same for all of it: an answer is
+//! true, and when there can be none it is a 503 with `Retry-After`. Nothing that was acknowledged is
+//! lost, and nothing changes without its audit record.
+
+use std::{
+    collections::BTreeSet,
+    future::{Future, poll_fn},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Poll,
+    thread,
+    time::{Duration, Instant},
+};
+
+use airlock_core::Error;
+use airlock_server::Settings;
+use airlock_store::Store;
+use airlock_tests::{
+    Answer, Database, World,
+    binary::{self, Server},
+    on_both,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::mpsc, task::JoinSet, time::timeout};
+use tokio_postgres::NoTls;
+
+/// How long anything may take before the test gives up on it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Declares tests that run on SQLite and on PostgreSQL, with requests on several threads.
+macro_rules! on_both_with_threads {
+    ($($(#[doc = $doc:literal])* async fn $name:ident($world:ident) $body:block)*) => {$(
+        $(#[doc = $doc])*
+        mod $name {
+            use super::*;
+
+            async fn run($world: Arc<World>) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn sqlite() {
+                run(roomy(Database::sqlite()).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn postgres() {
+                if let Some(database) = Database::postgres().await {
+                    run(roomy(database).await).await;
+                }
+            }
+        }
+    )*};
+}
+
+/// A server on which a Deployment can have as many agent tokens as a test makes.
+async fn roomy(database: Database) -> Arc<World> {
+    let settings = Settings { agent_tokens_per_deployment: 100_000, ..Settings::default() };
+    Arc::new(World::with_settings(database, settings).await)
+}
+
+async fn create(world: &World, name: &str) -> Answer {
+    world.post(&world.agent_tokens(""), json!({"name": name})).await
+}
+
+async fn delete(world: &World, id: &str) -> Answer {
+    world.delete(&world.agent_tokens(&format!("/{id}"))).await
+}
+
+fn id(answer: &Answer) -> String {
+    answer.json["id"].as_str().unwrap_or_else(|| panic!("no id in {}", answer.json)).to_owned()
+}
+
+/// The answer when the database cannot be used, and nothing else.
+#[track_caller]
+fn assert_busy(answer: &Answer) {
+    assert_eq!(answer.status, 503, "{}", answer.json);
+    answer.assert_envelope();
+    let wait = answer.headers.get("retry-after").and_then(|wait| wait.to_str().ok());
+    assert!(wait.and_then(|wait| wait.parse::<u32>().ok()).is_some_and(|wait| wait > 0), "{wait:?}");
+    assert_eq!(answer.message(), "the server cannot serve this now; try again in a moment");
+}
+
+/// Whether an answer is a success; if it is none, it must be the one for a database that cannot be
+/// used.
+#[track_caller]
+fn is_served(answer: &Answer) -> bool {
+    if (200..300).contains(&answer.status) {
+        return true;
+    }
+    assert_busy(answer);
+    false
+}
+
+/// Waits until something holds.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !holds().await {
+        assert!(began.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What clients know of agent tokens from the answers that they got.
+#[derive(Debug, Default)]
+struct Ledger {
+    created: BTreeSet<String>,
+    deleted: BTreeSet<String>,
+    /// Deletions that were not acknowledged, and may have happened.
+    perhaps_deleted: BTreeSet<String>,
+    refused: usize,
+}
+
+impl Ledger {
+    fn join(mut self, other: Self) -> Self {
+        self.created.extend(other.created);
+        self.deleted.extend(other.deleted);
+        self.perhaps_deleted.extend(other.perhaps_deleted);
+        self.refused += other.refused;
+        self
+    }
+
+    /// Holds the server against what its clients know, and its audit log against what is there.
+    async fn check(&self, world: &World) {
+        let mut seen = Seen::default();
+        // What a client that went away has left behind may take a moment to end.
+        until("the audit log says what is there", async || {
+            seen = Seen::of(world).await;
+            seen.is_consistent()
+        })
+        .await;
+        let missing: Vec<_> = self.created.difference(&seen.created).collect();
+        assert_eq!(missing, Vec::<&String>::new(), "acknowledged, but not in the audit log");
+        let missing: Vec<_> = self.deleted.difference(&seen.deleted).collect();
+        assert_eq!(missing, Vec::<&String>::new(), "deleted, but not in the audit log");
+        let perhaps = &self.deleted | &self.perhaps_deleted;
+        let spurious: Vec<_> = seen.deleted.difference(&perhaps).collect();
+        assert_eq!(spurious, Vec::<&String>::new(), "in the audit log, but nobody deleted it");
+        let lost: Vec<_> =
+            self.created.iter().filter(|id| !seen.live.contains(*id) && !perhaps.contains(*id)).collect();
+        assert_eq!(lost, Vec::<&String>::new(), "acknowledged, but not there");
+        assert!(seen.live.is_disjoint(&self.deleted), "acknowledged as deleted, but there");
+    }
+}
+
+/// What the server knows of agent tokens.
+#[derive(Debug, Default)]
+struct Seen {
+    live: BTreeSet<String>,
+    created: BTreeSet<String>,
+    deleted: BTreeSet<String>,
+}
+
+impl Seen {
+    async fn of(world: &World) -> Self {
+        let page = world.get(&world.agent_tokens("?limit=1000")).await.expect(200);
+        let tokens = page["tokens"].as_array().expect("tokens");
+        assert_eq!(page["totalCount"], tokens.len(), "more than fit into a page");
+        let mut seen = Self {
+            live: tokens.iter().map(|token| token["id"].as_str().expect("an id").into()).collect(),
+            ..Self::default()
+        };
+        for entry in world.audit_log().await {
+            let of = match entry["operationId"].as_str() {
+                Some("CreateAgentToken") if entry["outcome"] == "CHANGED" => &mut seen.created,
+                Some("DeleteAgentToken") if entry["outcome"] == "CHANGED" => &mut seen.deleted,
+                _ => continue,
+            };
+            let is_new = of.insert(entry["entityId"].as_str().expect("an id").to_owned());
+            assert!(is_new, "two records of one change: {entry}");
+        }
+        seen
+    }
+
+    /// Whether there is exactly what the audit log tells of.
+    fn is_consistent(&self) -> bool {
+        self.live == &self.created - &self.deleted && self.deleted.is_subset(&self.created)
+    }
+}
+
+/// A client that creates, looks and deletes, until it has made so many requests or is told to stop.
+async fn work(
+    world: Arc<World>,
+    name: usize,
+    requests: usize,
+    stop: Arc<AtomicBool>,
+    done: mpsc::UnboundedSender<()>,
+) -> Ledger {
+    let mut ledger = Ledger::default();
+    let mut own = Vec::new();
+    for number in 0..requests {
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let answer = if number % 3 == 2 && !own.is_empty() {
+            let id: String = own.remove(0);
+            let answer = timeout(PATIENCE, delete(&world, &id)).await.expect("an answer");
+            if is_served(&answer) {
+                ledger.deleted.insert(id)
+            } else {
+                ledger.perhaps_deleted.insert(id)
+            };
+            answer
+        } else if number % 7 == 3 {
+            let answer = timeout(PATIENCE, world.get(&world.agent_tokens("?limit=3"))).await.expect("an answer");
+            is_served(&answer);
+            answer
+        } else {
+            let answer = timeout(PATIENCE, create(&world, &format!("{name}-{number}"))).await.expect("an answer");
+            if is_served(&answer) {
+                ledger.created.insert(id(&answer));
+                own.push(id(&answer));
+            }
+            answer
+        };
+        if answer.status == 503 {
+            ledger.refused += 1;
+        }
+        let _ = done.send(()); // nobody counts when nobody kills
+    }
+    ledger
+}
+
+on_both! {
+    /// A schema that this version does not know is left alone.
+    async fn a_newer_database_is_refused(world) {
+        let database = match &world.database {
+            Database::Sqlite(_) => Database::sqlite(),
+            Database::Postgres(_) => Database::postgres().await.expect("there is a server"),
+        };
+        drop(Store::open(&database.location()).await.expect("a new database"));
+        let known = database.dump("refinery_schema_history").await;
+        database.execute(
+            "INSERT INTO refinery_schema_history (version, name, applied_on, checksum) \
+             VALUES (999, 'from_the_future', '2030-01-01T00:00:00Z', '1')",
+        ).await;
+        let with_newer = database.dump("refinery_schema_history").await;
+        assert_ne!(known, with_newer);
+
+        let error = Store::open(&database.location()).await.map(drop).expect_err("it is refused");
+        assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("a newer version of Airlock made this database"), "{text}");
+        assert!(text.contains("its schema is 999, this version knows 1"), "{text}");
+        assert_eq!(database.dump("refinery_schema_history").await, with_newer);
+
+        database.execute("DELETE FROM refinery_schema_history WHERE version = 999").await;
+        Store::open(&database.location()).await.map(drop).expect("the newer schema is gone");
+    }
+
+    /// What was answered with a success is there after a restart, whatever it was.
+    async fn acknowledged_writes_survive_a_restart(world) {
+        let (kept, value) = world.agent_token("kept").await;
+        let (deleted, deleted_value) = world.agent_token("deleted").await;
+        delete(&world, &deleted).await.expect(204);
+        let (rotated, old_value) = world.organization_token("ORGANIZATION_MEMBER").await;
+        let new_value = world.post(&world.path(&format!("/tokens/{rotated}/rotate")), Value::Null).await.expect(200);
+        let new_value = new_value["token"].as_str().expect("a value").to_owned();
+        let workspace = world.new_workspace("kept").await;
+        let deployment = world.new_deployment(&workspace, true).await;
+        let shown = world.get(&world.agent_tokens(&format!("/{kept}"))).await.expect(200);
+        let log = world.audit_log().await; // also writes when tokens were used
+        let dump = world.dump().await;
+
+        let world = world.restarted().await;
+        assert_eq!(world.dump().await, dump);
+        assert_eq!(world.audit_log().await, log);
+        assert_eq!(world.get(&world.agent_tokens(&format!("/{kept}"))).await.expect(200), shown);
+        world.get(&world.agent_tokens(&format!("/{deleted}"))).await.expect(404);
+        world.get(&world.path(&format!("/deployments/{deployment}"))).await.expect(200);
+        for (value, status) in [(value, 403), (deleted_value, 401), (old_value, 401), (new_value, 200)] {
+            let answer = world.call(Some(&value), "GET", "/v1/organizations", &Value::Null).await;
+            assert_eq!(answer.status, status, "{}", answer.json);
+        }
+    }
+}
+
+/// The limit holds when many come at once: so many succeed as there is room for, and the others are
+/// told why not.
+mod sixty_at_a_limit_of_fifty {
+    use super::*;
+
+    async fn run(world: World) {
+        let world = Arc::new(world);
+        let mut running = JoinSet::new();
+        for number in 0..60 {
+            let world = Arc::clone(&world);
+            running.spawn(async move { create(&world, &format!("token {number}")).await });
+        }
+        let (mut ledger, mut refused) = (Ledger::default(), 0);
+        for answer in timeout(PATIENCE, running.join_all()).await.expect("answers") {
+            if answer.status == 200 {
+                ledger.created.insert(id(&answer));
+                continue;
+            }
+            assert_eq!(answer.status, 400, "{}", answer.json);
+            answer.assert_envelope();
+            assert!(answer.message().contains("has 50 agent tokens"), "{}", answer.message());
+            refused += 1;
+        }
+        assert_eq!((ledger.created.len(), refused), (50, 10));
+        ledger.check(&world).await;
+        assert_eq!(Seen::of(&world).await.live, ledger.created);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn sqlite() {
+        run(World::new(Database::sqlite()).await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn postgres() {
+        if let Some(database) = Database::postgres().await {
+            run(World::new(database).await).await;
+        }
+    }
+}
+
+/// Polls a future until it has waited so many times, and drops it then.
+async fn dropped_after<F: Future>(waits: usize, future: F) -> Option<F::Output> {
+    let mut future = Box::pin(future);
+    let mut left = waits;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if left == 0 => Poll::Ready(None),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+on_both_with_threads! {
+    /// A request whose client goes away, at each point at which it waits, has happened with all that
+    /// belongs to it or not at all, and stands in nobody's way.
+    async fn a_dropped_request_leaves_nothing_behind(world) {
+        let mut ledger = Ledger::default();
+        let mut dropped = Vec::new();
+        let mut completed = 0;
+        for waits in 0.. {
+            let name = format!("dropped after {waits:04}");
+            match dropped_after(waits, create(&world, &name)).await {
+                Some(answer) => {
+                    assert_eq!(answer.status, 200, "{}", answer.json);
+                    ledger.created.insert(id(&answer));
+                    completed += 1;
+                }
+                None => dropped.push(name),
+            }
+            // The next one is not held up.
+            let (id, _) = timeout(PATIENCE, world.agent_token("next")).await.expect("an answer");
+            ledger.created.insert(id.clone());
+            if dropped_after(waits, delete(&world, &id)).await.is_none() {
+                timeout(PATIENCE, create(&world, "next")).await.expect("an answer").expect(200);
+                ledger.perhaps_deleted.insert(id);
+            } else {
+                ledger.deleted.insert(id);
+            }
+            if completed == 3 {
+                break;
+            }
+            assert!(waits < 1000, "it waits for ever");
+        }
+        assert!(!dropped.is_empty(), "no request was dropped on its way");
+        ledger.check(&world).await;
+        if let Database::Postgres(_) = &world.database {
+            // Only the last waits are for the commit: what was dropped before has not happened.
+            assert!(dropped.len() > 10, "{dropped:?}");
+            for name in &dropped[..dropped.len() / 2] {
+                let tokens = world.database.dump("agent_tokens").await;
+                assert!(!tokens.contains(name), "{name} has happened");
+            }
+        }
+    }
+
+    /// The same for many at once: while they wait for each other, for a connection, for the commit.
+    async fn many_dropped_requests_leave_nothing_behind(world) {
+        let mut ledger = Ledger::default();
+        for round in 0..5 {
+            let mut running = Vec::new();
+            for number in 0..40 {
+                let world = Arc::clone(&world);
+                running.push(tokio::spawn(async move { create(&world, &format!("{round}-{number}")).await }));
+            }
+            for (number, request) in running.iter().enumerate() {
+                if number % 2 == 0 {
+                    request.abort();
+                }
+                tokio::task::yield_now().await;
+            }
+            for (number, request) in running.into_iter().enumerate() {
+                match timeout(PATIENCE, request).await.expect("an end") {
+                    Ok(answer) => {
+                        assert_eq!(answer.status, 200, "{}", answer.json);
+                        ledger.created.insert(id(&answer));
+                    }
+                    Err(end) => assert!(end.is_cancelled() && number % 2 == 0, "{end}"),
+                }
+            }
+        }
+        assert!(ledger.created.len() >= 100, "{}", ledger.created.len());
+        ledger.check(&world).await;
+    }
+
+    /// The same over real connections, which their clients close without waiting for the answer.
+    async fn clients_that_hang_up_leave_nothing_behind(world) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("its address");
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serve = axum::serve(listener, airlock_server::router(world.app.clone()));
+        let server = tokio::spawn(serve.with_graceful_shutdown(async { drop(stopped.await) }).into_future());
+        for number in 0..100 {
+            let body = json!({"name": format!("hung up {number}")}).to_string();
+            let request = format!(
+                "POST {} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                world.agent_tokens(""), world.owner, body.len()
+            );
+            // Some go before they have sent everything.
+            let sent = if number % 4 == 3 { request.len() - 1 - number } else { request.len() };
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            stream.write_all(&request.as_bytes()[..sent]).await.expect("sent");
+            for _ in 0..number % 16 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let (id, _) = timeout(PATIENCE, world.agent_token("next")).await.expect("an answer");
+        drop(stop);
+        timeout(PATIENCE, server).await.expect("no request hangs").expect("an end").expect("no failure");
+        Ledger { created: BTreeSet::from([id]), ..Ledger::default() }.check(&world).await;
+    }
+}
+
+/// Ends every connection of the database but this one; says how many there were.
+async fn end_connections(admin: &tokio_postgres::Client) -> i64 {
+    let sql = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid)) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'airlock'";
+    admin.query_one(sql, &[]).await.expect("the administrator may").get(0)
+}
+
+async fn administrator(database: &Database) -> tokio_postgres::Client {
+    let Database::Postgres(url) = database else { panic!("only PostgreSQL has administrators") };
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the test's database");
+    tokio::spawn(connection);
+    client
+}
+
+/// An administrator ends all connections, between requests and in the middle of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ended_connections_lose_nothing() {
+    let Some(database) = Database::postgres().await else { return };
+    let world = roomy(database).await;
+    let admin = administrator(&world.database).await;
+    let mut ledger = Ledger::default();
+    let mut ended = 0;
+    for number in 0..20 {
+        ended += end_connections(&admin).await;
+        until("the server has a connection again", async || {
+            let answer = create(&world, &format!("between {number}")).await;
+            let is_served = is_served(&answer);
+            if is_served {
+                ledger.created.insert(id(&answer));
+            }
+            is_served
+        })
+        .await;
+    }
+    assert!(ended >= 20, "only {ended} connections were ended between requests");
+
+    let (done, mut requests) = mpsc::unbounded_channel();
+    let mut running = JoinSet::new();
+    for name in 0..8 {
+        running.spawn(work(Arc::clone(&world), name, 90, Arc::default(), done.clone()));
+    }
+    drop(done);
+    let (mut ended, mut count) = (0, 0);
+    while requests.recv().await.is_some() {
+        count += 1;
+        if count % 24 == 0 {
+            ended += end_connections(&admin).await;
+        }
+    }
+    let ledger = running.join_all().await.into_iter().fold(ledger, Ledger::join);
+    println!("{ended} ended, {} created, {} deleted, {} refused", ledger.created.len(), ledger.deleted.len(), ledger.refused);
+    assert!(ended >= 50, "only {ended} connections were ended while requests ran");
+    assert!(ledger.created.len() > 100, "only {} creations were served", ledger.created.len());
+    ledger.check(&world).await;
+}
+
+/// A PostgreSQL server of the test's own, which can be stopped.
+struct PrivatePostgres {
+    folder: TempDir,
+    binaries: PathBuf,
+    arguments: &'static [&'static str],
+    server: Option<Child>,
+}
+
+impl PrivatePostgres {
+    /// A running server. Where PostgreSQL is not installed this says so loudly, and in CI it fails.
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::print_stderr,
+        reason = "a test has no command line, and must be heard"
+    )]
+    fn new(arguments: &'static [&'static str]) -> Option<Self> {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let binaries =
+            versions.map(|version| version.path().join("bin")).filter(|folder| folder.join("initdb").exists());
+        let Some(binaries) = binaries.max() else {
+            assert!(std::env::var("CI").is_err(), "PostgreSQL is not installed: in CI no test may be skipped");
+            eprintln!("SKIPPED: PostgreSQL is not installed; run scripts/test");
+            return None;
+        };
+        // Not in $TMPDIR: the path of a socket can have 107 characters at the most.
+        let folder = tempfile::tempdir_in("/tmp").expect("a folder for the server");
+        let mut postgres = Self { folder, binaries, arguments, server: None };
+        if is_root() {
+            let owned = Command::new("chown").arg("postgres:").arg(postgres.folder.path()).status();
+            assert!(owned.expect("chown runs").success());
+        }
+        let mut initdb = postgres.command("initdb");
+        initdb.arg("-D").arg(postgres.data()).args([
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--no-sync",
+            "--locale=C",
+            "--encoding=UTF8",
+        ]);
+        let made = initdb.output().expect("initdb runs");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        postgres.start();
+        Some(postgres)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// A program of PostgreSQL, which refuses to run as root. setpriv becomes the other program, so
+    /// that the process that is known here is the server's own.
+    fn command(&self, program: &str) -> Command {
+        let program = self.binaries.join(program);
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(program);
+            command
+        } else {
+            Command::new(program)
+        };
+        command.current_dir("/").stdin(Stdio::null());
+        command
+    }
+
+    fn start(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.folder.path().join("log"));
+        let log = log.expect("a file for the log");
+        let mut server = self.command("postgres");
+        server.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path()).args(["-c", "listen_addresses="]);
+        server.args(self.arguments).stdout(Stdio::null()).stderr(log);
+        self.server = Some(server.spawn().expect("the server starts"));
+        let began = Instant::now();
+        let is_ready = || {
+            let mut ready = self.command("pg_isready");
+            ready.arg("-q").arg("-h").arg(self.folder.path());
+            ready.status().expect("pg_isready runs").success()
+        };
+        while !is_ready() {
+            assert!(began.elapsed() < PATIENCE, "{:?}", std::fs::read_to_string(self.folder.path().join("log")));
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Stops it: with INT it ends its connections, with QUIT it ends as if it crashed.
+    fn stop(&mut self, signal: &str) {
+        if let Some(mut server) = self.server.take() {
+            send(signal, server.id());
+            server.wait().expect("its end");
+        }
+    }
+
+    fn database(&self) -> Database {
+        Database::Postgres(format!("postgres://postgres@/postgres?host={}", self.folder.path().display()))
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        self.stop("QUIT");
+    }
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").expect("this process").uid() == 0
+}
+
+/// Sends a signal by name.
+fn send(signal: &str, process: u32) {
+    let status = Command::new("/bin/bash").arg("-c").arg(format!("kill -{signal} {process}")).status();
+    assert!(status.expect("bash runs").success(), "{signal} could not be sent to {process}");
+}
+
+/// While the database's server is away everything is answered with 503, and when it is there again
+/// everything is as before; nobody starts Airlock again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_stopped_database_is_waited_for() {
+    let Some(mut postgres) = PrivatePostgres::new(&[]) else { return };
+    let world = roomy(postgres.database()).await;
+    let (kept, value) = world.agent_token("kept").await;
+    let (doomed, _) = world.agent_token("doomed").await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let (done, mut requests) = mpsc::unbounded_channel();
+    let mut running = JoinSet::new();
+    for name in 0..2 {
+        running.spawn(work(Arc::clone(&world), name, usize::MAX, Arc::clone(&stop), done.clone()));
+    }
+    for signal in ["INT", "QUIT"] {
+        // In the middle of requests.
+        for _ in 0..20 {
+            requests.recv().await.expect("requests are made");
+        }
+        world.call(Some(&value), "GET", "/v1/organizations", &Value::Null).await.expect(403);
+        world.clock.advance(60);
+        tokio::task::block_in_place(|| postgres.stop(signal));
+        for (method, path, body) in [
+            ("GET", world.agent_tokens(""), Value::Null),
+            ("POST", world.agent_tokens(""), json!({"name": "lost"})),
+            ("DELETE", world.agent_tokens(&format!("/{doomed}")), Value::Null),
+            ("GET", world.path("/audit-logs"), Value::Null),
+            ("GET", "/v1/organizations".into(), Value::Null),
+            ("POST", world.path("/workspaces"), json!({"name": "lost"})),
+        ] {
+            let began = Instant::now();
+            assert_busy(&world.call(Some(&world.owner), method, &path, &body).await);
+            assert!(began.elapsed() < Duration::from_secs(10), "{method} {path} took {:?}", began.elapsed());
+        }
+        for token in [value.as_str(), "garbage.that.is-none", &world.owner[..world.owner.len() - 2]] {
+            let answer = world.call(Some(token), "GET", "/v1/organizations", &Value::Null).await;
+            assert!(matches!(answer.status, 401 | 503), "{}", answer.json);
+        }
+        world.app.flush().await.expect_err("the database is away");
+        tokio::task::block_in_place(|| postgres.start());
+        until("the server has a connection again", async || is_served(&world.get(&world.agent_tokens("")).await)).await;
+        create(&world, "after").await.expect(200);
+        world.app.flush().await.expect("what was kept in memory is written");
+        let shown = world.get(&world.agent_tokens(&format!("/{kept}"))).await.expect(200);
+        let used = if signal == "INT" { "2026-01-01T00:00:00Z" } else { "2026-01-01T00:01:00Z" };
+        assert_eq!(shown["lastUsedAt"], used);
+    }
+    stop.store(true, Ordering::SeqCst);
+    let ledger = running.join_all().await.into_iter().fold(Ledger::default(), Ledger::join);
+    assert!(ledger.refused > 0, "no client noticed");
+    ledger.check(&world).await;
+    world.get(&world.agent_tokens(&format!("/{doomed}"))).await.expect(200);
+    assert!(!world.database.dump("agent_tokens").await.contains("lost"));
+}
+
+/// Others use the database's connections too: whoever gets none is told to come again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn too_few_connections_are_no_failure() {
+    let Some(postgres) = PrivatePostgres::new(&["-c", "max_connections=6"]) else { return };
+    let world = roomy(postgres.database()).await;
+    let mut running = JoinSet::new();
+    for name in 0..16 {
+        running.spawn(work(Arc::clone(&world), name, 20, Arc::default(), mpsc::unbounded_channel().0));
+    }
+    let ledger = running.join_all().await.into_iter().fold(Ledger::default(), Ledger::join);
+    assert!(ledger.created.len() > 10, "{ledger:?}");
+    until("the server has a connection", async || is_served(&world.get(&world.agent_tokens("")).await)).await;
+    ledger.check(&world).await;
+}
+
+/// Another process holds SQLite's lock for long: reads go on, writes are told to come again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_locked_file_is_waited_for() {
+    let world = roomy(Database::sqlite()).await;
+    let Database::Sqlite(folder) = &world.database else { panic!("asked for SQLite") };
+    let other = rusqlite::Connection::open(folder.path().join("airlock.db")).expect("the database");
+    other.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    let writes: Vec<_> = (0..2)
+        .map(|number| {
+            let world = Arc::clone(&world);
+            tokio::spawn(async move { create(&world, &format!("locked out {number}")).await })
+        })
+        .collect();
+    for _ in 0..20 {
+        world.get(&world.agent_tokens("")).await.expect(200);
+    }
+    for write in writes {
+        assert_busy(&timeout(PATIENCE, write).await.expect("an answer").expect("no panic"));
+    }
+    other.execute_batch("ROLLBACK").expect("the lock's end");
+    let (id, _) = world.agent_token("after").await;
+    let ledger = Ledger { created: BTreeSet::from([id]), ..Ledger::default() };
+    ledger.check(&world).await;
+    assert_eq!(Seen::of(&world).await.live, ledger.created);
+}
+
+/// A running server, and its first records.
+struct Site {
+    server: Server,
+    http: reqwest::Client,
+    organization: String,
+    deployment: String,
+    owner: String,
+}
+
+impl Site {
+    fn new(server: Server) -> Self {
+        let printed = server.printed(|text| text.contains("curl"));
+        let after = |label: &str| {
+            let found = printed.lines().find_map(|line| line.trim().strip_prefix(label));
+            found.unwrap_or_else(|| panic!("no {label} in {printed}")).trim().to_owned()
+        };
+        Self {
+            organization: after("Organization"),
+            deployment: after("Deployment"),
+            owner: after("API token"),
+            server,
+            http: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client"),
+        }
+    }
+
+    async fn call(&self, method: &str, rest: &str, body: Option<Value>) -> (u16, Option<String>, Value) {
+        let url = format!("{}/v1/organizations/{}{rest}", self.server.url(), self.organization);
+        let method = method.parse().expect("a method");
+        let mut request = self.http.request(method, url).bearer_auth(&self.owner);
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.expect("an answer");
+        let retry = answer.headers().get("retry-after").and_then(|wait| wait.to_str().ok()).map(str::to_owned);
+        let status = answer.status().as_u16();
+        (status, retry, serde_json::from_slice(&answer.bytes().await.expect("a body")).unwrap_or_default())
+    }
+
+    fn tokens(&self, rest: &str) -> String {
+        format!("/deployments/{}/agent-tokens{rest}", self.deployment)
+    }
+
+    /// Creates; none when the answer is the one for a disk that is full.
+    async fn create(&self, name: &str) -> Option<String> {
+        let answer = self.call("POST", &self.tokens(""), Some(json!({"name": name}))).await;
+        Self::served(&answer).then(|| answer.2["id"].as_str().expect("an id").to_owned())
+    }
+
+    #[track_caller]
+    fn served((status, retry, json): &(u16, Option<String>, Value)) -> bool {
+        match status {
+            200 | 204 => true,
+            503 => {
+                assert_eq!(retry.as_deref(), Some("1"));
+                assert_eq!(json["message"], "the server cannot serve this now; try again in a moment");
+                false
+            }
+            _ => panic!("{status}: {json}"),
+        }
+    }
+
+    async fn live(&self) -> BTreeSet<String> {
+        let (status, _, page) = self.call("GET", &self.tokens("?limit=1000"), None).await;
+        assert_eq!(status, 200, "reads go on: {page}");
+        let tokens = page["tokens"].as_array().expect("tokens");
+        assert_eq!(page["totalCount"], tokens.len());
+        tokens.iter().map(|token| token["id"].as_str().expect("an id").to_owned()).collect()
+    }
+}
+
+/// The command of a server whose files cannot grow beyond so many KiB, until somebody allows it.
+fn with_a_small_disk(folder: &Path, kib: u32) -> Command {
+    let mut bash = Command::new("/bin/bash");
+    bash.arg("-c").arg(format!("trap '' XFSZ; ulimit -S -f {kib}; exec \"$0\" \"$@\"")).arg(binary::airlock());
+    bash.args(["serve", "--listen", "127.0.0.1:0", "--agent-tokens-per-deployment", "10000", "--data-dir"]).arg(folder);
+    bash.env_clear().stdin(Stdio::null());
+    bash
+}
+
+/// A full disk: writes are told to come again and change nothing, reads go on, and when there is
+/// room again writes succeed, without a restart. What was acknowledged is there after a kill.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_full_disk_is_no_failure() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let site = Arc::new(Site::new(tokio::task::block_in_place(|| Server::run(with_a_small_disk(&data, 1024)))));
+    let mut acknowledged = BTreeSet::new();
+    let mut number = 0;
+    while let Some(id) = site.create(&format!("token {number}")).await {
+        acknowledged.insert(id);
+        number += 1;
+        assert!(number < 5000, "the disk is never full");
+    }
+    assert!(number > 3, "the disk was full from the beginning");
+
+    // Singly, and in groups: whatever is answered is true.
+    for number in 0..10 {
+        acknowledged.extend(site.create(&format!("one more {number}")).await);
+        assert_eq!(site.live().await, acknowledged);
+    }
+    let mut refused = 0;
+    for round in 0..5 {
+        let mut running = JoinSet::new();
+        for number in 0..16 {
+            let site = Arc::clone(&site);
+            running.spawn(async move { site.create(&format!("many {round} {number}")).await });
+        }
+        for created in running.join_all().await {
+            refused += usize::from(created.is_none());
+            acknowledged.extend(created);
+        }
+        assert_eq!(site.live().await, acknowledged);
+    }
+    assert!(refused > 40, "only {refused} of 80 found the disk full");
+    let first = acknowledged.first().expect("a token").clone();
+    if Site::served(&site.call("DELETE", &site.tokens(&format!("/{first}")), None).await) {
+        acknowledged.remove(&first);
+    }
+    assert_eq!(site.live().await, acknowledged);
+
+    let process = site.server.id().to_string();
+    let allowed = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited"]).status();
+    assert!(allowed.expect("prlimit runs").success());
+    for number in 0..5 {
+        acknowledged.insert(site.create(&format!("after {number}")).await.expect("there is room again"));
+    }
+    assert_eq!(site.live().await, acknowledged);
+
+    let Site { server, http, organization, deployment, owner } =
+        Arc::into_inner(site).expect("nobody else uses the server");
+    let log = server.log();
+    assert!(log.contains("WARN"), "the log says why: {log}");
+    assert!(!log.contains("ERROR") && !log.contains("panicked"), "{log}");
+    server.kill();
+    let server = tokio::task::block_in_place(|| Server::start(&data, &[]));
+    let site = Site { server, http, organization, deployment, owner };
+    assert_eq!(site.live().await, acknowledged);
+}
