@@ -1,0 +1,239 @@
+"""Gives schemathesis ids of things that exist, and counts what was answered.
+
+Random ids would reach nothing but 404s. So the hook below puts real ids where the generated request
+has made-up ones, gives every request that deletes or changes something a throw-away thing of its
+own, and keeps the requests away from the records that the run itself stands on: the owner's token,
+and the Organization's first Workspace and Deployment. One request in LEFT_ALONE stays as it was
+generated, and so does every one that is wrong on purpose in that place.
+"""
+
+import atexit
+import collections
+import copy
+import itertools
+import json
+import os
+import re
+import urllib.request
+
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.meta import TestPhase
+
+URL = os.environ["AIRLOCK_SCHEMATHESIS_URL"]
+TOKEN = os.environ["AIRLOCK_SCHEMATHESIS_TOKEN"]
+TALLY = os.environ["AIRLOCK_SCHEMATHESIS_TALLY"]
+
+LEFT_ALONE = 8
+OUR_ID = re.compile("c[0-9a-z]{24}")
+
+numbers = itertools.count(1)
+calls = collections.Counter()
+answers = collections.defaultdict(collections.Counter)
+
+
+def api(method, path, body=None):
+    request = urllib.request.Request(
+        f"{URL}/v1{path}",
+        method=method,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def fresh(word):
+    return f"{word} {next(numbers)}"
+
+
+ORGANIZATION = api("GET", "/organizations")["organizations"][0]["id"]
+HERE = f"/organizations/{ORGANIZATION}"
+WORKSPACE = api("GET", f"{HERE}/workspaces?sorts=createdAt:asc")["workspaces"][0]["id"]
+DEPLOYMENT = api("GET", f"{HERE}/deployments?sorts=createdAt:asc")["deployments"][0]["id"]
+OWNER = api("GET", f"{HERE}/tokens?sorts=createdAt:asc")["tokens"][0]["id"]
+PROTECTED = {ORGANIZATION, WORKSPACE, DEPLOYMENT, OWNER}
+
+PERMISSIONS = {
+    scope: [
+        f"{group['name']}.{permission['action']}"
+        for group in api("GET", f"/authorization/permission-groups?scopeType={scope}")
+        for permission in group["permissions"]
+    ]
+    for scope in ("DEPLOYMENT", "DAG")
+}
+ROLES = collections.defaultdict(list)
+for role in api("GET", f"{HERE}/roles?includeDefaultRoles=true")["defaultRoles"]:
+    ROLES[role["scopeType"]].append(role["name"])
+
+
+def new_workspace(_request):
+    return api("POST", f"{HERE}/workspaces", {"name": fresh("workspace")})["id"]
+
+
+def new_deployment(request):
+    """One of the type that an update's body names, for it cannot be changed."""
+    kind = request.get("type") if isinstance(request, dict) else None
+    body = {"name": fresh("deployment"), "workspaceId": WORKSPACE, "type": kind if kind in ("STANDARD", "HYBRID") else "DEDICATED"}
+    return api("POST", f"{HERE}/deployments", body)["id"]
+
+
+def new_agent_token(_request):
+    return api("POST", f"{HERE}/deployments/{DEPLOYMENT}/agent-tokens", {"name": fresh("agent")})["id"]
+
+
+def new_token(_request):
+    body = {"name": fresh("token"), "scope": "ORGANIZATION", "role": "ORGANIZATION_MEMBER"}
+    return api("POST", f"{HERE}/tokens", body)["id"]
+
+
+def new_role(_request):
+    body = {"name": fresh("role"), "scopeType": "DEPLOYMENT", "permissions": PERMISSIONS["DEPLOYMENT"][:3]}
+    return api("POST", f"{HERE}/roles", body)["id"]
+
+
+NEW = {
+    "workspaceId": new_workspace,
+    "deploymentId": new_deployment,
+    "agentTokenId": new_agent_token,
+    "tokenId": new_token,
+    "roleId": new_role,
+    "customRoleId": new_role,
+}
+KEPT = {"organizationId": ORGANIZATION, "workspaceId": WORKSPACE, "deploymentId": DEPLOYMENT}
+
+
+def kept(name):
+    """A thing of this kind that stays."""
+    if name not in KEPT:
+        KEPT[name] = NEW[name](None)
+    return KEPT[name]
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    operation = operation_id(case)
+    if case.method.upper() != case.operation.method.upper():
+        return
+    calls[operation] += 1
+    turn = calls[operation]
+    leave = turn % LEFT_ALONE == 0
+
+    path = dict(case.path_parameters or {})
+    for name, value in path.items():
+        # Stateful sequences carry on with what their earlier requests made.
+        leave_it = leave or is_wrong(case, ParameterLocation.PATH) or (is_stateful(case) and is_ours(value))
+        if name in NEW and name == changed_thing(case):
+            if not leave_it or value in PROTECTED:
+                path[name] = NEW[name](case.body)
+        elif not leave_it:
+            path[name] = kept(name)
+    if path:
+        case.path_parameters = path
+
+    if not leave and not is_wrong(case, ParameterLocation.QUERY) and case.query:
+        case.query = real_query(dict(case.query), turn)
+    if not leave and not is_wrong(case, ParameterLocation.BODY) and isinstance(case.body, dict):
+        case.body = real_body(operation, copy.deepcopy(case.body), turn)
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    if case.method.upper() == case.operation.method.upper():
+        answers[operation_id(case)][response.status_code] += 1
+
+
+def operation_id(case):
+    return case.operation.definition.raw["operationId"]
+
+
+def changed_thing(case):
+    """The path parameter of what the request changes: not of what that belongs to."""
+    if not operation_id(case).startswith(("Delete", "Update", "Rotate")):
+        return None
+    return re.findall(r"{(\w+)}", case.operation.path)[-1]
+
+
+def is_ours(value):
+    return isinstance(value, str) and OUR_ID.fullmatch(value)
+
+
+def is_stateful(case):
+    return case.meta is not None and case.meta.phase.name == TestPhase.STATEFUL
+
+
+def is_wrong(case, location):
+    """Whether the request is wrong there on purpose."""
+    return case.meta is not None and case.meta.is_negative_at(location)
+
+
+def real_query(query, turn):
+    for name, value in (("workspaceId", WORKSPACE), ("deploymentId", DEPLOYMENT)):
+        if name in query:
+            query[name] = value
+        if f"{name}s" in query:
+            query[f"{name}s"] = [value]
+    if "startDate" in query:
+        query["startDate"] = ("2024-01-01T00:00:00Z", "2024-01-01")[turn % 2]
+    if "endDate" in query:
+        query["endDate"] = ("2124-01-01T00:00:00Z", "2124-01-01")[turn % 2]
+    return query
+
+
+def real_body(operation, body, turn):
+    """The body, with ids, roles and permissions that exist, and a name that no other has."""
+    if isinstance(body.get("name"), str) and "Role" in operation and turn % 2:
+        body["name"] = f"{body['name'][:200]} {next(numbers)}"
+    if operation in ("CreateDeployment", "UpdateDeployment"):
+        body["workspaceId"] = WORKSPACE
+        real_deployment(body)
+    elif operation == "CreateApiToken":
+        scope = body.get("scope")
+        if scope in ROLES:
+            body["role"] = ROLES[scope][turn % len(ROLES[scope])]
+            body["entityId"] = {"WORKSPACE": WORKSPACE, "DEPLOYMENT": DEPLOYMENT}.get(scope)
+    elif operation == "UpdateApiTokenRoles":
+        body["roles"] = [
+            {"entityType": "ORGANIZATION", "entityId": ORGANIZATION, "role": "ORGANIZATION_MEMBER"},
+            {"entityType": "WORKSPACE", "entityId": WORKSPACE, "role": "WORKSPACE_MEMBER"},
+            {"entityType": "DEPLOYMENT", "entityId": DEPLOYMENT, "role": "DEPLOYMENT_ADMIN"},
+        ][: 1 + turn % 3]
+    elif operation in ("CreateCustomRole", "UpdateCustomRole"):
+        known = PERMISSIONS.get(body.get("scopeType"), PERMISSIONS["DEPLOYMENT"])
+        body["permissions"] = known[: 1 + turn % len(known)]
+        if body.get("restrictedWorkspaceIds"):
+            body["restrictedWorkspaceIds"] = [WORKSPACE]
+    return body
+
+
+def real_deployment(body):
+    """Puts in what the API wants and the public schema does not say: names, times, addresses."""
+    for queue in dicts(body.get("workerQueues")):
+        if isinstance(queue.get("name"), str):
+            queue["name"] = fresh("queue")
+    for variable in dicts(body.get("environmentVariables")):
+        if isinstance(variable.get("key"), str):
+            variable["key"] = fresh("KEY").replace(" ", "_")
+    remote = body.get("remoteExecution")
+    if isinstance(remote, dict) and remote.get("allowedIpAddressRanges"):
+        remote["allowedIpAddressRanges"] = ["203.0.113.0/24", "2001:db8::/32"]
+    scaling = body.get("scalingSpec")
+    hibernation = scaling.get("hibernationSpec") if isinstance(scaling, dict) else None
+    if isinstance(hibernation, dict):
+        for schedule in dicts(hibernation.get("schedules")):
+            schedule.update(hibernateAtCron="0 20 * * *", wakeAtCron="0 6 * * *")
+        if isinstance(hibernation.get("override"), dict):
+            hibernation["override"]["overrideUntil"] = "2124-01-01T00:00:00Z"
+
+
+def dicts(value):
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+@atexit.register
+def write_tally():
+    """One line an operation: its id, answers of 2xx, 4xx and 5xx."""
+    with open(TALLY, "w") as out:
+        for operation, statuses in sorted(answers.items()):
+            of = lambda hundred: sum(n for status, n in statuses.items() if status // 100 == hundred)
+            print(operation, of(2), of(4), of(5), file=out)
