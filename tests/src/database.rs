@@ -28,7 +28,11 @@ impl Database {
 
     /// A new PostgreSQL database. Where there is no server for tests this says so loudly, and in CI
     /// it fails.
-    #[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "a test has no command line, and must be heard")]
+    #[expect(
+        clippy::disallowed_methods,
+        clippy::print_stderr,
+        reason = "a test has no command line, and must be heard"
+    )]
     pub async fn postgres() -> Option<Self> {
         let Ok(server) = std::env::var(SERVER) else {
             assert!(std::env::var("CI").is_err(), "{SERVER} is not set: in CI no test on PostgreSQL may be skipped");
@@ -109,7 +113,8 @@ impl Database {
 
 /// The server's URL with another database: what stands between the host and the parameters.
 fn with_database(server: &str, name: &str) -> String {
-    let (base, parameters) = server.split_once('?').map_or((server, String::new()), |(base, rest)| (base, format!("?{rest}")));
+    let (base, parameters) =
+        server.split_once('?').map_or((server, String::new()), |(base, rest)| (base, format!("?{rest}")));
     let base = base.rsplit_once('/').map_or(base, |(base, _)| base);
     format!("{base}/{name}{parameters}")
 }

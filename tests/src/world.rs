@@ -189,8 +189,15 @@ impl World {
 
 /// All tables of records that people make.
 const TABLES: &[&str] = &[
-    "subjects", "organizations", "workspaces", "deployments", "deployment_variables", "roles", "api_tokens",
-    "api_token_roles", "agent_tokens",
+    "subjects",
+    "organizations",
+    "workspaces",
+    "deployments",
+    "deployment_variables",
+    "roles",
+    "api_tokens",
+    "api_token_roles",
+    "agent_tokens",
 ];
 
 /// Another Organization on the same server.

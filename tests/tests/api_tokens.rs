@@ -1,7 +1,10 @@
 //! `/v1/organizations/{organizationId}/tokens`
 
+use std::sync::Arc;
+
 use airlock_tests::{Answer, World, on_both};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 /// Presents a value where every good API token is welcome.
 async fn present(world: &World, value: &str) -> Answer {
@@ -263,7 +266,7 @@ on_both! {
         refused.assert_envelope();
         assert_eq!(
             refused.message(),
-            format!("this value of the API token {id} was replaced at 2026-01-01T01:00:00Z, when the token was rotated")
+            format!("this value of the API token {id} was replaced; the token was last rotated at 2026-01-01T01:00:00Z")
         );
         assert!(world.get(&one(&world, id, "")).await.expect(200).get("token").is_none());
     }
@@ -302,6 +305,25 @@ on_both! {
         let refused = present(&world, &value).await;
         assert_eq!(refused.status, 401);
         assert_eq!(refused.message(), format!("the API token {id} was deleted at 2026-01-01T00:01:00Z"));
+    }
+
+    /// Of many who delete a token at the same time one did it, and for the others it is not there;
+    /// so there is one record of it.
+    async fn a_token_is_deleted_once(world) {
+        let world = Arc::new(world);
+        for _ in 0..8 {
+            let (id, _) = world.organization_token("ORGANIZATION_MEMBER").await;
+            let before = world.audit_log().await.len();
+            let mut calls = JoinSet::new();
+            for _ in 0..12 {
+                let (world, path) = (Arc::clone(&world), one(&world, &id, ""));
+                calls.spawn(async move { world.delete(&path).await.status });
+            }
+            let mut statuses = calls.join_all().await;
+            statuses.sort_unstable();
+            assert_eq!(statuses, [&[204][..], &[404; 11]].concat());
+            assert_eq!(world.audit_log().await.len(), before + 1);
+        }
     }
 
     /// What is wrong with a bearer is told apart, but only to the holder of a value that this

@@ -19,7 +19,9 @@ fn records(answer: &Answer) -> Vec<Value> {
 
 /// An export, with a query.
 async fn export(world: &World, query: &str) -> Vec<Value> {
-    records(&world.get(&world.path(&format!("/audit-logs{query}"))).await)
+    let answer = world.get(&world.path(&format!("/audit-logs{query}"))).await;
+    assert_eq!(answer.status, 200, "{query}: {}", answer.json);
+    records(&answer)
 }
 
 /// The refusals in the log.

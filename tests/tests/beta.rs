@@ -1,6 +1,10 @@
 //! `/iam/v1beta1` and `/platform/v1beta1`: what the stock Terraform provider sends and needs.
 
-use airlock_contract::{Operation, operation::{Beta, Visitor}, operations};
+use airlock_contract::{
+    Operation,
+    operation::{Beta, Visitor},
+    operations,
+};
 use airlock_tests::{World, on_both};
 use serde_json::{Value, json};
 

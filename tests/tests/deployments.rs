@@ -1,7 +1,10 @@
 //! `/v1/organizations/{organizationId}/deployments`
 
+use std::sync::Arc;
+
 use airlock_tests::{Answer, Database, World, on_both};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 /// A new Deployment, as it was answered.
 async fn create(world: &World, body: Value) -> Value {
@@ -15,7 +18,12 @@ fn one(world: &World, deployment: &Value) -> String {
 
 /// The names on a page, in its order.
 fn names(page: &Value) -> Vec<&str> {
-    page["deployments"].as_array().expect("Deployments").iter().map(|one| one["name"].as_str().expect("a name")).collect()
+    page["deployments"]
+        .as_array()
+        .expect("Deployments")
+        .iter()
+        .map(|one| one["name"].as_str().expect("a name"))
+        .collect()
 }
 
 /// Holds an answer against what was sent: every value is there as it was sent, whatever else is.
@@ -66,22 +74,31 @@ fn hosted(world: &World, kind: &str) -> Value {
         ("resourceQuotaCpu", json!("12")),
         ("resourceQuotaMemory", json!("24Gi")),
         ("schedulerSize", json!("EXTRA_LARGE")),
-        ("remoteExecution", json!({
-            "enabled": true, "allowedIpAddressRanges": ["203.0.113.0/24", "2001:db8::/32"],
-            "taskLogBucket": "s3://logs", "taskLogUrlPattern": "https://logs/{dag_id}",
-        })),
-        ("scalingSpec", json!({"hibernationSpec": {
-            "override": {"isHibernating": true, "overrideUntil": "2026-03-01T00:00:00Z"},
-            "schedules": [{
-                "description": "nights", "hibernateAtCron": "0 20 * * *", "wakeAtCron": "0 6 * * *", "isEnabled": true,
-            }],
-        }})),
-        ("workerQueues", json!([
-            {"name": "default", "isDefault": true, "maxWorkerCount": 10, "minWorkerCount": 0, "workerConcurrency": 16,
-             "astroMachine": "A5", "podEphemeralStorage": "10Gi"},
-            {"name": "big", "isDefault": false, "maxWorkerCount": 2, "minWorkerCount": 1, "workerConcurrency": 1,
-             "astroMachine": "A160"},
-        ])),
+        (
+            "remoteExecution",
+            json!({
+                "enabled": true, "allowedIpAddressRanges": ["203.0.113.0/24", "2001:db8::/32"],
+                "taskLogBucket": "s3://logs", "taskLogUrlPattern": "https://logs/{dag_id}",
+            }),
+        ),
+        (
+            "scalingSpec",
+            json!({"hibernationSpec": {
+                "override": {"isHibernating": true, "overrideUntil": "2026-03-01T00:00:00Z"},
+                "schedules": [{
+                    "description": "nights", "hibernateAtCron": "0 20 * * *", "wakeAtCron": "0 6 * * *", "isEnabled": true,
+                }],
+            }}),
+        ),
+        (
+            "workerQueues",
+            json!([
+                {"name": "default", "isDefault": true, "maxWorkerCount": 10, "minWorkerCount": 0, "workerConcurrency": 16,
+                 "astroMachine": "A5", "podEphemeralStorage": "10Gi"},
+                {"name": "big", "isDefault": false, "maxWorkerCount": 2, "minWorkerCount": 1, "workerConcurrency": 1,
+                 "astroMachine": "A160"},
+            ]),
+        ),
     ] {
         body[key] = value;
     }
@@ -601,6 +618,36 @@ on_both! {
         let shown = world.get(&world.path(&format!("/tokens/{member}"))).await.expect(200);
         assert_eq!(shown["roles"].as_array().map(Vec::len), Some(1), "{shown}");
         assert_eq!(world.database.dump("deployment_variables").await, "");
+    }
+
+    /// A token that is made while its Deployment is deleted goes with it, or is not made at all:
+    /// none outlives its Deployment.
+    async fn no_token_outlives_its_deployment(world) {
+        let world = Arc::new(world);
+        for _ in 0..8 {
+            let doomed = world.new_deployment(&world.workspace.to_string(), true).await;
+            let api = json!({"name": "x", "scope": "DEPLOYMENT", "entityId": doomed, "role": "DEPLOYMENT_ADMIN"});
+            let path = world.path(&format!("/deployments/{doomed}"));
+            let mut calls = JoinSet::new();
+            for n in 0..12 {
+                let (world, path, api) = (Arc::clone(&world), path.clone(), api.clone());
+                calls.spawn(async move {
+                    match n {
+                        4 => world.delete(&path).await,
+                        n if n % 2 == 0 => world.post(&format!("{path}/agent-tokens"), json!({"name": "x"})).await,
+                        _ => world.post(&world.path("/tokens"), api).await,
+                    }
+                });
+            }
+            for answer in calls.join_all().await {
+                assert!([200, 204, 400, 404].contains(&answer.status), "{}", answer.json);
+                if let Some(value) = answer.json["token"].as_str() {
+                    let after = world.call(Some(value), "GET", "/v1/organizations", &Value::Null).await;
+                    assert!(after.message().contains("was deleted at"), "{} {}", after.status, after.json);
+                }
+            }
+            assert_eq!(world.get(&world.path("/tokens")).await.expect(200)["totalCount"], 1);
+        }
     }
 
     /// Who may see, but not change, is told which permission is lacking.

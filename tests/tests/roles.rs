@@ -1,7 +1,10 @@
 //! `/v1/organizations/{organizationId}/roles`, `/role-templates`, and `/v1/authorization`
 
+use std::sync::Arc;
+
 use airlock_tests::{Answer, World, on_both};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 /// A new custom role, as it was answered.
 async fn create(world: &World, body: Value) -> Value {
@@ -128,6 +131,23 @@ on_both! {
         let role = body("First", &["deployment.get"]);
         world.call(Some(&stranger.owner), "POST", &theirs, &role).await.expect(200);
         world.call(Some(&stranger.owner), "GET", &format!("{theirs}/{id}"), &Value::Null).await.expect(404);
+    }
+
+    /// Of many who make a role of the same name at the same time one does, and the others are told.
+    async fn a_name_is_given_once(world) {
+        let world = Arc::new(world);
+        let mut calls = JoinSet::new();
+        for _ in 0..12 {
+            let world = Arc::clone(&world);
+            let asked = body("Same", &["deployment.get"]);
+            calls.spawn(async move { world.post(&world.path("/roles"), asked).await });
+        }
+        let answers = calls.join_all().await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+        for refused in answers.iter().filter(|answer| answer.status != 200) {
+            assert_eq!((refused.status, refused.fields()), (400, vec!["name"]), "{}", refused.json);
+        }
+        assert_eq!(world.get(&world.path("/roles")).await.expect(200)["totalCount"], 1);
     }
 
     /// What the Terraform provider sends for a restriction that is not set.

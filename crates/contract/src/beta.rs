@@ -36,6 +36,12 @@ pub fn request(tag: Tag, body: &mut Value) {
     }
 }
 
+/// What v1beta1 calls a field of a v1 request.
+pub fn field(tag: Tag, v1: &str) -> &str {
+    let renamed = RENAMED.iter().find(|field| field.tag == tag && tag != Tag::Deployment && field.v1 == v1);
+    renamed.map_or(v1, |field| field.beta)
+}
+
 /// Adds the beta's names to a v1 answer: to the thing itself, or to each thing of a page.
 pub fn answer(tag: Tag, body: &mut Value) {
     let Some(body) = body.as_object_mut() else { return };

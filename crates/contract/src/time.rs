@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::temporal::Pieces};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -53,7 +53,13 @@ impl FromStr for Time {
     type Err = jiff::Error;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(|t: Timestamp| Self::from_micros(t.as_microsecond()))
+        match text.parse::<Timestamp>() {
+            Ok(timestamp) => Ok(Self::from_micros(timestamp.as_microsecond())),
+            // The last two days of the year 9999 are RFC 3339, a usual way to say "no end", and
+            // more than jiff's timestamps hold.
+            Err(_) if text.starts_with("9999-12-3") && Pieces::parse(text).is_ok() => Ok(Self::from_micros(i64::MAX)),
+            Err(error) => Err(error),
+        }
     }
 }
 

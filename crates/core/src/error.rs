@@ -25,9 +25,13 @@ pub enum Error {
     /// The caller may see the thing, but not do this (403).
     #[error("{0}")]
     Denied(String),
-    /// There is no such thing, or the caller may not know of it (404).
+    /// There is no such thing (404).
     #[error("{0} not found")]
     NotFound(Cow<'static, str>),
+    /// There is such a thing, but the caller may not know of it (404). It looks like
+    /// [`Self::NotFound`]; the audit log tells them apart.
+    #[error("{0} not found")]
+    Hidden(Cow<'static, str>),
     /// The path exists, but not with this method (405).
     #[error("this path does not take the method; see the Allow header")]
     MethodNotAllowed,

@@ -21,7 +21,7 @@ use airlock_store::{
 };
 use axum::{
     body::Body,
-    extract::{Path, Request},
+    extract::{Path, Request, rejection::PathRejection},
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -31,7 +31,7 @@ use crate::{
     authenticate::{Session, authenticate},
     envelope,
     input::{self, QueryReader},
-    request::{Origin, RequestId},
+    request::{Origin, RequestId, shown_path},
 };
 
 /// How often a write is tried when the database says that trying again would help.
@@ -125,7 +125,7 @@ impl<O: Operation> Asked<'_, O> {
     }
 }
 
-pub(crate) async fn read<O: Operation>(route: Arc<Route>, path: HashMap<String, String>, request: Request) -> Response
+pub(crate) async fn read<O: Operation>(route: Arc<Route>, path: Positions, request: Request) -> Response
 where
     Handlers: Read<O>,
 {
@@ -137,7 +137,7 @@ where
     .await
 }
 
-pub(crate) async fn write<O: Operation>(route: Arc<Route>, path: HashMap<String, String>, request: Request) -> Response
+pub(crate) async fn write<O: Operation>(route: Arc<Route>, path: Positions, request: Request) -> Response
 where
     Handlers: Write<O>,
 {
@@ -164,11 +164,7 @@ where
     .await
 }
 
-pub(crate) async fn download<O: Operation>(
-    route: Arc<Route>,
-    path: HashMap<String, String>,
-    request: Request,
-) -> Response
+pub(crate) async fn download<O: Operation>(route: Arc<Route>, path: Positions, request: Request) -> Response
 where
     Handlers: Download<O>,
 {
@@ -178,40 +174,45 @@ where
 /// Runs the steps before the handler, then the handler; notes what was refused.
 async fn respond<O: Operation>(
     route: &Route,
-    path: HashMap<String, String>,
+    path: Positions,
     request: Request,
     handle: impl AsyncFnOnce(Asked<'_, O>) -> Result<Response>,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let result = match prepare::<O>(route, &parts, path, body).await {
+    let session = match authenticate(&route.app, &parts.headers).await {
+        Ok(session) => session,
+        Err(error) => {
+            note_refusal::<O>(&route.app, &parts, None, &error);
+            return envelope::respond(error);
+        }
+    };
+    let result = match prepare::<O>(route, &parts, Arc::clone(&session), path, body).await {
         Ok(asked) => handle(asked).await,
         Err(error) => Err(error),
     };
-    result.unwrap_or_else(envelope::respond)
+    result.unwrap_or_else(|error| {
+        note_refusal::<O>(&route.app, &parts, Some(&session.caller), &error);
+        envelope::respond(error)
+    })
 }
 
 async fn prepare<'a, O: Operation>(
     route: &'a Route,
     parts: &'a Parts,
-    path: HashMap<String, String>,
+    session: Arc<Session>,
+    path: Positions,
     body: Body,
 ) -> Result<Asked<'a, O>> {
     let app = &route.app;
-    let session =
-        authenticate(app, &parts.headers).await.inspect_err(|error| note_refusal::<O>(app, parts, None, error))?;
     app.limits.count(O::METHOD, &session.caller.token)?;
+    let Path(path) = path.map_err(|_| Error::NotFound(format!("path {}", shown_path(parts.uri.path())).into()))?;
     let path = input::path::<O>(path)?;
     let query = route.query.read(parts.uri.query())?;
     let body = input::body::<O>(&parts.headers, body, route.beta.is_some()).await?;
 
     let target = O::target(&path, &body).target();
     let place = locate(&app.store.read().await?, &target).await?;
-    let exists = place.is_some();
-    let granted = policy::authorize::<O::Permission>(&session.caller, &target, place).inspect_err(|error| {
-        if exists {
-            note_refusal::<O>(app, parts, Some(&session.caller), error);
-        }
-    })?;
+    let granted = policy::authorize::<O::Permission>(&session.caller, &target, place)?;
     Ok(Asked { route, parts, session, path, query, body, granted })
 }
 
@@ -241,7 +242,7 @@ fn change_entry<O: Operation, T>(asked: &Asked<'_, O>, changed: &Changed<T>, now
 }
 
 fn note_refusal<O: Operation>(app: &App, parts: &Parts, caller: Option<&Caller>, error: &Error) {
-    if !matches!(error, Error::Unauthenticated(_) | Error::Denied(_) | Error::NotFound(_)) {
+    if !matches!(error, Error::Unauthenticated(_) | Error::Denied(_) | Error::Hidden(_)) {
         return;
     }
     let mut entry = entry::<O>(app, parts, caller, app.env.now());
@@ -264,7 +265,7 @@ fn entry<O: Operation>(app: &App, parts: &Parts, caller: Option<&Caller>, now: T
         subject_type: caller.map(|caller| caller.kind),
         subject_name: caller.map(|caller| caller.name.clone()),
         method: O::METHOD.as_str().into(),
-        path: parts.uri.path().chars().take(1024).collect(),
+        path: shown_path(parts.uri.path()),
         source_ip: origin.source_ip.map(|ip| ip.to_string()),
         user_agent: origin.user_agent,
         client: origin.client,
@@ -274,5 +275,6 @@ fn entry<O: Operation>(app: &App, parts: &Parts, caller: Option<&Caller>, now: T
     }
 }
 
-/// The values of the path's parameters, which the router has named by position.
-pub(crate) type Positions = Path<HashMap<String, String>>;
+/// The values of the path's parameters, which the router has named by position; or why it could
+/// not read them.
+pub(crate) type Positions = Result<Path<HashMap<String, String>>, PathRejection>;

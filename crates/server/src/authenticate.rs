@@ -133,7 +133,7 @@ async fn explain(app: &App, value: &str) -> Result<Error> {
     Ok(Error::Unauthenticated(match api_tokens::fate(&app.store.read().await?, &id).await? {
         api_tokens::Fate::Deleted(at) => format!("the API token {id} was deleted at {at}"),
         api_tokens::Fate::Rotated(Some(at)) => {
-            format!("this value of the API token {id} was replaced at {at}, when the token was rotated")
+            format!("this value of the API token {id} was replaced; the token was last rotated at {at}")
         }
         api_tokens::Fate::Rotated(None) | api_tokens::Fate::Unknown => {
             format!("the API token {id} is unknown; the database may have been restored from before it was made")

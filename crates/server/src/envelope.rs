@@ -15,7 +15,10 @@ use axum::{
 };
 use futures_util::FutureExt;
 
-use crate::{App, request::RequestId};
+use crate::{
+    App,
+    request::{RequestId, shown_path},
+};
 
 /// An error on its way to the envelope.
 #[derive(Clone)]
@@ -34,7 +37,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::Invalid { .. } => StatusCode::BAD_REQUEST,
         Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
         Error::Denied(_) => StatusCode::FORBIDDEN,
-        Error::NotFound(_) => StatusCode::NOT_FOUND,
+        Error::NotFound(_) | Error::Hidden(_) => StatusCode::NOT_FOUND,
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -58,7 +61,7 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
             .unwrap_or_else(|panic| respond(Error::internal(format!("a handler panicked: {}", panic_text(&*panic))))),
     };
     if let Some(Pending(error)) = response.extensions_mut().remove() {
-        log(&error, &id, &format!("{method} {}", uri.path()));
+        log(&error, &id, &format!("{method} {}", shown_path(uri.path())));
         response = envelope(&error, &id, response.headers());
     }
     if let Ok(value) = HeaderValue::from_str(&id.0) {

@@ -14,6 +14,7 @@ use axum::{
     http::{HeaderMap, header},
 };
 use bytes::Bytes;
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 /// The largest body, in bytes.
@@ -63,7 +64,12 @@ impl QueryReader {
     /// [`Error::Invalid`] naming each parameter that is wrong.
     pub(crate) fn read<Q: Input>(&self, query: Option<&str>) -> Result<Q> {
         let mut values = Map::new();
-        for (key, text) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        let query = query.unwrap_or_default();
+        if let Some(part) = query.split('&').find(|part| percent_decode_str(part).decode_utf8().is_err()) {
+            let key = percent_decode_str(part.split('=').next().unwrap_or_default()).decode_utf8_lossy();
+            return Err(Error::field("type", key, "is not UTF-8"));
+        }
+        for (key, text) in form_urlencoded::parse(query.as_bytes()) {
             let Some(kind) = self.0.get(&*key).filter(|_| !text.is_empty()) else { continue };
             if text.contains('\0') {
                 return Err(Error::field("constraint", key, "must not contain the NUL character"));
@@ -106,10 +112,17 @@ pub(crate) async fn body<O: Operation>(headers: &HeaderMap, body: Body, is_beta:
     if !value.is_object() {
         return Err(Error::field("type", "body", "must be a JSON object"));
     }
-    if is_beta {
-        beta::request(O::TAG, &mut value);
+    if !is_beta {
+        return read_checked(value);
     }
-    read_checked(value)
+    beta::request(O::TAG, &mut value);
+    read_checked(value).map_err(|error| match error {
+        Error::Invalid { mut fields, .. } => {
+            fields.iter_mut().for_each(|fault| fault.field = beta::field(O::TAG, &fault.field).to_owned());
+            Error::invalid(fields)
+        }
+        other => other,
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -151,8 +164,8 @@ fn read_checked<T: Input>(value: Value) -> Result<T> {
         match missing {
             Some(name) if path == "." => Error::field("required", name, "is required"),
             Some(name) => Error::field("required", format!("{path}.{name}"), "is required"),
-            None if path == "." => Error::field("type", "body", text),
-            None => Error::field("type", path, text),
+            None if path == "." => Error::field("type", "body", in_plain_words(&text)),
+            None => Error::field("type", path, in_plain_words(&text)),
         }
     })?;
     typed.validate().map_err(|report| {
@@ -164,6 +177,23 @@ fn read_checked<T: Input>(value: Value) -> Result<T> {
         Error::invalid(fields.collect())
     })?;
     Ok(typed)
+}
+
+/// What serde expected, without Rust's names for it.
+fn in_plain_words(text: &str) -> String {
+    if let Some(rest) = text.strip_prefix("unknown variant ") {
+        return rest.replacen(", expected one of", " is none of", 1).replacen(", expected", " is not", 1);
+    }
+    let Some((found, expected)) = text.rsplit_once(", expected ") else { return text.to_owned() };
+    let expected = match expected.split(' ').next() {
+        Some("u8" | "u16" | "u32" | "u64" | "usize") => "a whole number that is not negative",
+        Some("i8" | "i16" | "i32" | "i64" | "isize") => "a whole number",
+        Some("struct" | "map") => "an object",
+        Some("enum") => "one of the words of the API",
+        Some("unit") => "nothing",
+        _ => expected,
+    };
+    format!("{found}, expected {expected}")
 }
 
 /// Rust spells `token_expiry`, the API `tokenExpiry`.

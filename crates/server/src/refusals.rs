@@ -11,12 +11,17 @@ use std::{
 
 use airlock_store::audit::Entry;
 
-/// How many kinds of refusals are told apart between two flushes. More are counted as one.
+/// How many kinds of refusals are told apart between two flushes. More are counted as one for each
+/// Organization.
 const KINDS: usize = 200;
+
+/// How many Organizations are told apart then; they may be made up.
+const ORGANIZATIONS: usize = 20;
 
 /// What makes two refusals the same kind.
 #[derive(PartialEq, Eq, Hash)]
 struct Kind {
+    organization: Option<String>,
     operation: String,
     path: String,
     subject: Option<String>,
@@ -29,18 +34,15 @@ pub(crate) struct Refusals(Mutex<HashMap<Kind, Entry>>);
 
 impl Refusals {
     /// Notes a refusal.
-    pub(crate) fn note(&self, entry: Entry) {
+    pub(crate) fn note(&self, mut entry: Entry) {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let kind = Kind {
-            operation: entry.operation.clone(),
-            path: entry.path.clone(),
-            subject: entry.subject_id.as_ref().map(ToString::to_string),
-            source_ip: entry.source_ip.clone(),
-            reason: entry.reason.clone(),
-        };
-        let is_known = pending.contains_key(&kind);
-        let kind = if is_known || pending.len() < KINDS { kind } else { Kind::overflow() };
-        pending.entry(kind).and_modify(|known| known.occurrences += 1).or_insert(entry);
+        let mut kind = Kind::of(&entry);
+        if !pending.contains_key(&kind) && pending.len() >= KINDS {
+            entry = summary(entry, pending.len() < KINDS + ORGANIZATIONS);
+            kind = Kind::of(&entry);
+        }
+        let occurrences = entry.occurrences;
+        pending.entry(kind).and_modify(|known| known.occurrences += occurrences).or_insert(entry);
     }
 
     /// Takes what has come together.
@@ -53,7 +55,34 @@ impl Refusals {
 }
 
 impl Kind {
-    fn overflow() -> Self {
-        Self { operation: "*".into(), path: "*".into(), subject: None, source_ip: None, reason: None }
+    fn of(entry: &Entry) -> Self {
+        Self {
+            organization: entry.organization.as_ref().map(ToString::to_string),
+            operation: entry.operation.clone(),
+            path: entry.path.clone(),
+            subject: entry.subject_id.as_ref().map(ToString::to_string),
+            source_ip: entry.source_ip.clone(),
+            reason: entry.reason.clone(),
+        }
+    }
+}
+
+/// A record that stands for all refusals that are not told apart any more. It accuses nobody.
+fn summary(entry: Entry, may_name_organization: bool) -> Entry {
+    Entry {
+        organization: entry.organization.filter(|_| may_name_organization),
+        subject_id: None,
+        subject_type: None,
+        subject_name: None,
+        operation: "*".into(),
+        method: "*".into(),
+        path: "*".into(),
+        reason: Some("further refusals within the same second, of too many kinds to tell apart".into()),
+        source_ip: None,
+        user_agent: None,
+        client: None,
+        client_version: None,
+        request_id: String::new(),
+        ..entry
     }
 }

@@ -35,6 +35,15 @@ fn new_uuid(env: &Env) -> String {
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
+/// A path as it may be written down: whatever cannot be an id or a word of the API is left out, for
+/// people paste secrets into the wrong place.
+pub(crate) fn shown_path(path: &str) -> String {
+    let is_fit =
+        |part: &str| part.len() <= 40 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let parts = path.split('/').take(16).map(|part| if is_fit(part) { part } else { "..." });
+    parts.collect::<Vec<_>>().join("/")
+}
+
 /// Where a request came from, for the audit log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origin {

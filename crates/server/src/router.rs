@@ -27,7 +27,7 @@ pub fn router(app: App) -> Router {
             for (prefix, beta) in prefixes::<$operation>() {
                 let route = Route::new::<$operation>(&app, beta);
                 let handler = move |positions: Positions, request: Request| {
-                    adaptor::$kind::<$operation>(route.clone(), positions.0, request)
+                    adaptor::$kind::<$operation>(route.clone(), positions, request)
                 };
                 let path = format!("{prefix}{}", by_position($operation::PATH));
                 router = router.route(&path, on(filter::<$operation>(), handler));

@@ -60,14 +60,19 @@ const FROM: &str = "api_tokens t LEFT JOIN deployments d ON d.id = t.deployment_
 
 impl ApiToken {
     /// What the token belongs to, as the policy knows it.
-    pub fn place(&self) -> Place {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when that is gone, and so the token.
+    pub fn place(&self) -> Result<Place> {
         let organization = self.organization.clone();
         match (self.scope, &self.workspace, &self.deployment, &self.deployments_workspace) {
-            (ApiTokenScope::Workspace, Some(workspace), ..) => Place::Workspace(organization, workspace.clone()),
+            (ApiTokenScope::Organization, ..) => Ok(Place::Organization(organization)),
+            (ApiTokenScope::Workspace, Some(workspace), ..) => Ok(Place::Workspace(organization, workspace.clone())),
             (ApiTokenScope::Deployment, _, Some(deployment), Some(workspace)) => {
-                Place::Deployment(organization, workspace.clone(), deployment.clone())
+                Ok(Place::Deployment(organization, workspace.clone(), deployment.clone()))
             }
-            _ => Place::Organization(organization),
+            _ => Err(Error::NotFound("API token".into())),
         }
     }
 }
@@ -345,20 +350,22 @@ pub async fn rotate(
 ///
 /// # Errors
 ///
-/// Those of the database.
+/// [`Error::NotFound`] when it was deleted meanwhile.
 pub async fn delete(w: &Writing, token: &ApiToken, stamp: &Stamp) -> Result<()> {
-    delete_where(w, "id = $3", token.id.as_str(), stamp).await
+    match delete_where(w, "id = $3", token.id.as_str(), stamp).await? {
+        0 => Err(Error::NotFound("API token".into())),
+        _ => Ok(()),
+    }
 }
 
-/// Deletes the tokens that the condition on `$3` picks.
-pub(crate) async fn delete_where(w: &Writing, condition: &str, value: &str, stamp: &Stamp) -> Result<()> {
+/// Deletes the tokens that the condition on `$3` picks; answers how many.
+pub(crate) async fn delete_where(w: &Writing, condition: &str, value: &str, stamp: &Stamp) -> Result<u64> {
     w.touch_authority();
     let sql = format!(
         "UPDATE api_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 \
          WHERE deleted_at IS NULL AND ({condition})"
     );
-    w.conn().execute(&sql, params![stamp.at, &stamp.by, value]).await?;
-    Ok(())
+    w.conn().execute(&sql, params![stamp.at, &stamp.by, value]).await
 }
 
 /// Takes the roles away that any token has on a thing that is deleted.
@@ -381,11 +388,14 @@ pub async fn holders_of_role(
     role: &str,
     kind: Option<ApiTokenKind>,
 ) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT t.name FROM api_tokens t JOIN api_token_roles r ON r.token_id = t.id \
-               WHERE t.organization_id = $1 AND t.deleted_at IS NULL AND r.role = $2 \
-               AND (t.kind = $3 OR CAST($3 AS TEXT) IS NULL) LIMIT 10";
+    let order = db.conn().text_order();
+    let sql = format!(
+        "SELECT t.name FROM api_tokens t WHERE t.organization_id = $1 AND t.deleted_at IS NULL \
+         AND (t.kind = $3 OR CAST($3 AS TEXT) IS NULL) \
+         AND EXISTS (SELECT 1 FROM api_token_roles r WHERE r.token_id = t.id AND r.role = $2) ORDER BY t.name{order}"
+    );
     let kind = kind.map(ApiTokenKind::as_str);
-    let names: Vec<(String,)> = db.conn().all(sql, params![granted.organization(), role, kind]).await?;
+    let names: Vec<(String,)> = db.conn().all(&sql, params![granted.organization(), role, kind]).await?;
     Ok(names.into_iter().map(|(name,)| name).collect())
 }
 

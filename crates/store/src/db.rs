@@ -82,7 +82,7 @@ impl Conn {
     /// SQLite has one writer, so there it is kept already.
     pub(crate) async fn lock_row(&self, table: &'static str, id: &str) -> Result<()> {
         if let Self::PostgresWrite(transaction) = self {
-            let sql = format!("SELECT 1 FROM {table} WHERE id = $1 FOR UPDATE");
+            let sql = format!("SELECT 1 FROM {table} WHERE id = $1 FOR NO KEY UPDATE");
             postgres::execute(transaction, &sql, &[id.into()]).await?;
         }
         Ok(())

@@ -6,7 +6,10 @@
 use airlock_contract::{DeploymentId, OrganizationId, WorkspaceId, permissions::scope::Target};
 use airlock_core::{Result, policy::Place};
 
-use crate::db::{Reads, params};
+use crate::{
+    Writing,
+    db::{Reads, params, sealed::Sealed},
+};
 
 /// The place of a request's target; `None` when there is none.
 ///
@@ -31,6 +34,21 @@ pub async fn locate(db: &impl Reads, target: &Target) -> Result<Option<Place>> {
             Ok(found.map(|workspace| Place::Deployment(organization.clone(), workspace, deployment.clone())))
         }
     }
+}
+
+/// [`locate`], such that what was found stays until this change is committed or dropped: nothing
+/// is made below a thing that is being deleted.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn locate_for_good(w: &Writing, target: &Target) -> Result<Option<Place>> {
+    match target {
+        Target::Installation | Target::Organization(_) => {}
+        Target::Workspace(_, workspace) => w.conn().lock_row("workspaces", workspace.as_str()).await?,
+        Target::Deployment(_, deployment) => w.conn().lock_row("deployments", deployment.as_str()).await?,
+    }
+    locate(w, target).await
 }
 
 /// The Workspace that a Deployment of the Organization belongs to.

@@ -1,5 +1,7 @@
 //! Pages of lists, in any order that the API offers.
 
+use std::collections::HashSet;
+
 use airlock_contract::wire::Paged;
 
 use crate::db::Conn;
@@ -25,6 +27,9 @@ impl Page {
     /// overlap, and the window. Newest first when no order was asked for.
     pub(crate) fn clauses(&self, conn: &Conn, table: &str) -> String {
         let mut keys = self.keys.iter().map(|key| (key.column, key.descending)).collect::<Vec<_>>();
+        // A column counts where it stands first; SQLite takes only so many keys.
+        let mut seen = HashSet::new();
+        keys.retain(|(column, _)| seen.insert(*column));
         if keys.is_empty() {
             keys.push(("created_at", true));
         }

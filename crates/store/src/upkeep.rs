@@ -71,8 +71,8 @@ impl Upkeep {
     ///
     /// Those of the database.
     pub async fn keep_refusals(&self, most: u32) -> Result<u64> {
-        let sql = "DELETE FROM audit_log WHERE outcome = 'REFUSED' AND at < COALESCE((SELECT at FROM audit_log \
-                   WHERE outcome = 'REFUSED' ORDER BY at DESC LIMIT 1 OFFSET $1), 0)";
+        let sql = "DELETE FROM audit_log WHERE outcome = 'REFUSED' AND at <= COALESCE((SELECT at FROM audit_log \
+                   WHERE outcome = 'REFUSED' ORDER BY at DESC LIMIT 1 OFFSET $1), -1)";
         self.0.execute(sql, params![most]).await
     }
 

@@ -161,12 +161,12 @@ impl Caller {
     ///
     /// # Errors
     ///
-    /// [`Error::NotFound`] or [`Error::Denied`].
+    /// [`Error::Hidden`] or [`Error::Denied`].
     pub fn require(&self, action: Action, place: &Place) -> Result<()> {
         if self.holds(action, place) {
             return Ok(());
         }
-        Err(if self.sees(place) { self.denied(action, place) } else { Error::NotFound(place.noun().into()) })
+        Err(if self.sees(place) { self.denied(action, place) } else { Error::Hidden(place.noun().into()) })
     }
 
     /// What to tell a caller who may see a thing, but lacks a permission for it.
@@ -187,8 +187,8 @@ pub struct Granted<S: scope::Scope> {
 ///
 /// # Errors
 ///
-/// [`Error::NotFound`] when it does not exist or the caller may not see it, [`Error::Denied`] when
-/// the caller may see it but not do this.
+/// [`Error::NotFound`] when it does not exist, [`Error::Hidden`] when the caller may not see it,
+/// [`Error::Denied`] when the caller may see it but not do this.
 pub fn authorize<P: Permission>(
     caller: &Caller,
     target: &scope::Target,
@@ -205,7 +205,7 @@ pub fn authorize<P: Permission>(
     match P::ACTION {
         Some(action) => caller.require(action, &place)?,
         None if caller.sees(&place) => {}
-        None => return Err(Error::NotFound(place.noun().into())),
+        None => return Err(Error::Hidden(place.noun().into())),
     }
     Ok(Granted { place, scope: PhantomData })
 }
@@ -361,9 +361,9 @@ mod tests {
         let member = caller(Entity::Workspace("cw1".into()), "WORKSPACE_MEMBER");
         let create = Action::DeploymentAgentTokensCreate;
         assert!(matches!(member.require(create, &deployment("cw1", "cd1")), Err(Error::Denied(_))));
-        assert!(matches!(member.require(create, &deployment("cw2", "cd2")), Err(Error::NotFound(_))));
+        assert!(matches!(member.require(create, &deployment("cw2", "cd2")), Err(Error::Hidden(_))));
         let elsewhere = Place::Deployment("cother".into(), "cw1".into(), "cd1".into());
-        assert!(matches!(member.require(create, &elsewhere), Err(Error::NotFound(_))));
+        assert!(matches!(member.require(create, &elsewhere), Err(Error::Hidden(_))));
     }
 
     #[test]

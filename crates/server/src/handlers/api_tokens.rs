@@ -22,7 +22,7 @@ use airlock_core::{
 use airlock_store::{
     Reading, Reads, Writing,
     api_tokens::{self, ApiToken as Record, NewApiToken, NewRole, RoleRow, Visible},
-    locate::locate,
+    locate::{locate, locate_for_good},
 };
 
 use crate::{
@@ -186,7 +186,7 @@ impl Write<RotateApiToken> for Handlers {
             refuse_more_than_own(call.caller, &role, &permits, &place)?;
         }
         let end_at = end(call.now, record.expiry_days);
-        let plain = sign(call.app, &record.id, &record.place(), call.now, end_at)?;
+        let plain = sign(call.app, &record.id, &record.place()?, call.now, end_at)?;
         api_tokens::rotate(w, &record, &plain.hash(), &plain.short(), end_at, &call.stamp()).await?;
         let changed = view(w, api_tokens::get(w, call.granted, &record.id).await?).await?;
         Ok(Changed::new(ApiToken { token: Some(plain.expose().to_owned()), ..changed }, "apiToken", &record.id))
@@ -233,16 +233,16 @@ impl<O: Operation<Permission: Permission<Scope = scope::Organization>>> AboutTok
 /// Finds a token that the caller may see, and demands the permission for what is done with it.
 async fn find<O: AboutTokens>(call: &Call<'_, O>, db: &impl Reads, id: &ApiTokenId, verb: Verb) -> Result<Record> {
     let record = api_tokens::get(db, call.granted, id).await?;
-    let place = record.place();
+    let place = record.place()?;
     if !call.caller.holds(Verb::Get.action(&place), &place) {
-        return Err(Error::NotFound("API token".into()));
+        return Err(Error::Hidden("API token".into()));
     }
     let action = verb.action(&place);
     if call.caller.holds(action, &place) { Ok(record) } else { Err(call.caller.denied(action, &place)) }
 }
 
 /// What a new token shall belong to.
-async fn place_of_body(call: &Call<'_, CreateApiToken>, db: &impl Reads) -> Result<Place> {
+async fn place_of_body(call: &Call<'_, CreateApiToken>, w: &Writing) -> Result<Place> {
     let organization = call.granted.organization().clone();
     let named = call.body.entity_id.as_deref().filter(|id| !id.is_empty());
     let needed =
@@ -257,7 +257,7 @@ async fn place_of_body(call: &Call<'_, CreateApiToken>, db: &impl Reads) -> Resu
         ApiTokenScope::Workspace => scope::Target::Workspace(organization, named.ok_or_else(needed)?.into()),
         ApiTokenScope::Deployment => scope::Target::Deployment(organization, named.ok_or_else(needed)?.into()),
     };
-    locate(db, &target).await?.ok_or_else(|| unknown("entityId"))
+    locate_for_good(w, &target).await?.ok_or_else(|| unknown("entityId"))
 }
 
 /// What the body names, but is not there.
@@ -267,7 +267,7 @@ fn unknown(field: &str) -> Error {
 
 /// What the body names but the caller may not see is not there either.
 fn unknown_if_hidden(error: Error, field: &str) -> Error {
-    if matches!(error, Error::NotFound(_)) { unknown(field) } else { error }
+    if matches!(error, Error::Hidden(_)) { unknown(field) } else { error }
 }
 
 /// The role that a token has where it belongs.
@@ -319,15 +319,15 @@ fn on(organization: &OrganizationId, role: &ApiTokenRole, field: &str) -> Result
 /// is not there.
 async fn assign<O: AboutTokens>(
     call: &Call<'_, O>,
-    db: &impl Reads,
+    w: &Writing,
     role: &ApiTokenRole,
     field: &str,
     is_kept: bool,
 ) -> Result<Assigned> {
     let (target, assignable) = on(call.granted.organization(), role, field)?;
-    let place = locate(db, &target).await?.filter(|place| is_kept || call.caller.sees(place));
+    let place = locate_for_good(w, &target).await?.filter(|place| is_kept || call.caller.sees(place));
     let place = place.ok_or_else(|| unknown(&format!("{field}.entityId")))?;
-    let permits = roles::resolve(db, call.granted, &role.role, assignable, &place).await?.ok_or_else(|| {
+    let permits = roles::resolve(w, call.granted, &role.role, assignable, &place).await?.ok_or_else(|| {
         let name = if field == "role" { field.to_owned() } else { format!("{field}.role") };
         Error::field("unknown", name, format!("there is no role {} that can be used there", role.role))
     })?;
@@ -355,7 +355,7 @@ fn fixed_permissions(kept: Option<&RoleRow>, assigned: &Assigned) -> Permissions
 
 /// Which roles a token of a scope can have, and that it has exactly one where it belongs.
 fn check_shape(record: &Record, roles: &[ApiTokenRole]) -> Result<()> {
-    let own = own_role("", &record.place());
+    let own = own_role("", &record.place()?);
     let allowed: &[EntityType] = match record.scope {
         ApiTokenScope::Organization => &[
             EntityType::Organization,

@@ -23,6 +23,9 @@ use crate::adaptor::{Call, Changed, Handlers, Read, Write};
 
 pub(crate) use airlock_store::roles::lock;
 
+/// How many tokens a refusal names that stand in the way.
+const HOLDERS_NAMED: usize = 10;
+
 /// What a role is to be used on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Assignable {
@@ -217,10 +220,12 @@ async fn refuse_while_held(
         return Ok(());
     }
     let kind = kind.map_or("", |_| "DIRECT_ACCESS ");
+    let more = holders.len().saturating_sub(HOLDERS_NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     Err(Error::refused(format!(
-        "the role {} is in use by these {kind}tokens: {}. Give them another role, or delete them, first",
+        "the role {} is in use by these {kind}tokens: {}{more}. Give them another role, or delete them, first",
         role.name,
-        holders.join(", ")
+        holders[..holders.len().min(HOLDERS_NAMED)].join(", ")
     )))
 }
 

@@ -1,0 +1,608 @@
+//! The real binary, as people and supervisors run it.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use airlock_tests::{
+    Database,
+    binary::{Ran, Server, airlock, command},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder for a test's data.
+fn folder() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    (folder, data)
+}
+
+/// Runs a command that only looks at or makes files, with a data folder, logging nothing but faults.
+fn run(subcommand: &str, data: &Path, arguments: &[&str]) -> Ran {
+    let mut command = command(&[subcommand, "--log", "error", "--listen", "127.0.0.1:0", "--data-dir"]);
+    command.arg(data).args(arguments);
+    Ran::new(command)
+}
+
+/// What the first start printed.
+struct First {
+    organization: String,
+    workspace: String,
+    deployment: String,
+    token: String,
+    curl: String,
+}
+
+impl First {
+    #[track_caller]
+    fn read(printed: &str) -> Self {
+        let after = |label: &str| {
+            let mut found = printed.lines().filter_map(|line| line.trim().strip_prefix(label));
+            let value = found.next().unwrap_or_else(|| panic!("no {label} in {printed}")).trim().to_owned();
+            assert_eq!(found.next(), None, "{label} twice in {printed}");
+            value
+        };
+        let curl = &printed[printed.find("\ncurl ").expect("a curl line")..];
+        let first = Self {
+            organization: after("Organization"),
+            workspace: after("Workspace"),
+            deployment: after("Deployment"),
+            token: after("API token"),
+            curl: curl.trim().to_owned(),
+        };
+        for id in [&first.organization, &first.workspace, &first.deployment] {
+            assert!(id.len() == 25 && id.starts_with('c'), "{id}");
+        }
+        assert_eq!(first.token.split('.').count(), 3, "{}", first.token);
+        first
+    }
+}
+
+/// Pastes a text into a shell.
+fn paste(text: &str) -> Ran {
+    let mut bash = Command::new("/bin/bash");
+    let mut child =
+        bash.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("bash runs");
+    child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("pasted");
+    let output = child.wait_with_output().expect("its end");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    Ran { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// A running server, its first records, and the command line beside it.
+struct Site {
+    server: Server,
+    first: First,
+    data: PathBuf,
+    _folder: TempDir,
+}
+
+impl Site {
+    fn new(arguments: &[&str]) -> Self {
+        let (folder, data) = folder();
+        let server = Server::start(&data, arguments);
+        let first = First::read(&server.printed(|text| text.contains("curl")));
+        Self { server, first, data, _folder: folder }
+    }
+
+    /// Runs a command that talks to the server.
+    fn call(&self, arguments: &[&str]) -> Ran {
+        self.call_as(&self.first.token, arguments)
+    }
+
+    fn call_as(&self, token: &str, arguments: &[&str]) -> Ran {
+        let mut command = command(arguments);
+        command.env("AIRLOCK_URL", self.server.url()).env("AIRLOCK_TOKEN", token);
+        if arguments[0] == "agent-token" {
+            command.env("AIRLOCK_DEPLOYMENT", &self.first.deployment);
+        }
+        Ran::new(command)
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        let out = self.call(&[arguments, &["--json"]].concat()).out();
+        serde_json::from_str(&out).unwrap_or_else(|cause| panic!("{cause}: {out}"))
+    }
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}"))
+}
+
+/// A line of a table or of fields, as its words.
+fn words(line: &str) -> Vec<&str> {
+    line.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect()
+}
+
+/// The first start makes everything that is needed and says how to go on; what it says works when
+/// it is pasted. No later start says the token again, and it is in no log.
+#[test]
+fn the_first_start_and_those_after_it() {
+    let (_folder, data) = folder();
+    let server = Server::start(&data, &["--log", "trace"]);
+    let printed = server.printed(|text| text.contains("curl"));
+    let first = First::read(&printed);
+    assert_eq!(printed.matches(&first.token).count(), 2, "once for reading and once for pasting: {printed}");
+    let key = fs::metadata(data.join("master.key")).expect("a master key");
+    assert_eq!(key.permissions().mode() & 0o7777, 0o600);
+
+    let answer = paste(&first.curl).out();
+    let made: Value = serde_json::from_str(&answer).expect("the answer is JSON");
+    assert_eq!(made["name"], "my first agent");
+    let agent = text(&made, "token").to_owned();
+    assert!(agent.starts_with(&format!("agt_{}_", text(&made, "id"))), "{made}");
+
+    let (status, out, first_log) = server.stop();
+    assert_eq!(status.code(), Some(0), "{first_log}");
+    assert_eq!(out, printed);
+    assert!(first_log.trim_end().ends_with("stopped"), "{first_log}");
+
+    let server = Server::start(&data, &["--log", "trace"]);
+    let again = first.curl.replace(first.curl.split('/').nth(2).expect("an address"), &server.url()["http://".len()..]);
+    let made: Value = serde_json::from_str(&paste(&again).out()).expect("the answer is JSON");
+    assert_eq!(made["name"], "my first agent");
+    let (status, out, second_log) = server.stop();
+    assert_eq!((status.code(), out.as_str()), (Some(0), ""), "{second_log}");
+
+    let key = fs::read_to_string(data.join("master.key")).expect("the key");
+    let secret = key.lines().last().and_then(|line| line.split_once(':')).expect("an id and a secret").1;
+    for log in [first_log, second_log] {
+        for secret in [first.token.as_str(), &agent, secret] {
+            let part = secret.rsplit(['.', '_']).next().expect("its end");
+            assert!(!log.contains(part), "a secret is in the log: {log}");
+        }
+    }
+}
+
+/// `init` and `migrate` do their part of the first start, and leave the rest.
+#[test]
+fn init_and_migrate() {
+    let (_folder, data) = folder();
+    assert_eq!(run("migrate", &data, &[]).out(), "the schema of the SQLite database is up to date\n");
+    assert_eq!(run("migrate", &data, &[]).out(), "the schema of the SQLite database is up to date\n");
+    let first = First::read(&run("init", &data, &["--public-url", "https://airlock.example/"]).out());
+    assert!(first.curl.contains("'https://airlock.example/v1/organizations/"), "{}", first.curl);
+    assert_eq!(run("init", &data, &[]).fault(), "the database has its first records already; nothing was changed");
+
+    let server = Server::start(&data, &[]);
+    let mut list = command(&["agent-token", "list", "--json", "--url", &server.url()]);
+    list.args(["--token", &first.token, "--deployment", &first.deployment]);
+    let page: Value = serde_json::from_str(&Ran::new(list).out()).expect("JSON");
+    assert_eq!(page["totalCount"], 0);
+    assert_eq!(server.stop().1, "");
+}
+
+#[test]
+fn openapi_version_and_completions() {
+    let checked_in = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi.json"));
+    assert_eq!(Ran::new(command(&["openapi"])).out(), checked_in.expect("openapi.json"), "run: airlock openapi");
+    assert_eq!(Ran::new(command(&["version"])).out(), format!("airlock {}\n", env!("CARGO_PKG_VERSION")));
+
+    let script = Ran::new(command(&["completions", "bash"])).out();
+    let asks = "\nCOMP_WORDS=(airlock agent-token '') COMP_CWORD=2; _airlock airlock '' agent-token; echo \"${COMPREPLY[*]}\"\n";
+    let offered = paste(&(script + "\ncomplete -p airlock >/dev/null || exit 3" + asks)).out();
+    for word in ["create", "list", "get", "delete"] {
+        assert!(offered.split_whitespace().any(|offer| offer == word), "{word}: {offered}");
+    }
+}
+
+/// `doctor` says what is wrong, in plain words and with its exit code, and makes nothing.
+#[test]
+fn doctor() {
+    let (_folder, data) = folder();
+    let finding = |ran: &Ran, what: &str| {
+        let found = ran.out.lines().find(|line| line.contains(&format!(" {what}: ")));
+        found.unwrap_or_else(|| panic!("nothing about the {what}: {ran:?}")).to_owned()
+    };
+    let ran = run("doctor", &data, &[]);
+    assert!(finding(&ran, "master key").starts_with("WRONG"), "{ran:?}");
+    assert!(finding(&ran, "master key").contains("master.key cannot be read"), "{ran:?}");
+    assert!(finding(&ran, "database").starts_with("WRONG"), "{ran:?}");
+    assert!(finding(&ran, "database").ends_with("airlock.db is not there; run: airlock init"), "{ran:?}");
+    assert!(finding(&ran, "address").starts_with("ok"), "{ran:?}");
+    assert_eq!(ran.fault(), "2 of 3 checks found something wrong");
+    assert!(!data.exists(), "looking has made something");
+
+    run("migrate", &data, &[]).out();
+    let ran = run("doctor", &data, &[]);
+    assert!(finding(&ran, "database").starts_with("WRONG"), "{ran:?}");
+    assert!(finding(&ran, "database").contains("no Organization in it; run: airlock init"), "{ran:?}");
+    run("init", &data, &[]).out();
+    let out = run("doctor", &data, &[]).out();
+    assert_eq!(out.lines().count(), 3, "{out}");
+    assert!(out.lines().all(|line| line.starts_with("ok ")), "{out}");
+
+    let key = data.join("master.key");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o640)).expect("a mode");
+    let ran = run("doctor", &data, &[]);
+    assert!(finding(&ran, "master key").starts_with("WRONG"), "{ran:?}");
+    assert!(finding(&ran, "master key").contains(&format!("chmod 600 {}", key.display())), "{ran:?}");
+    assert_eq!(ran.fault(), "1 of 3 checks found something wrong");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a mode");
+
+    let good = fs::read(&key).expect("the key");
+    fs::write(&key, "nonsense\n").expect("written");
+    let ran = run("doctor", &data, &[]);
+    assert!(finding(&ran, "master key").starts_with("WRONG"), "{ran:?}");
+    assert_eq!(ran.fault(), "1 of 3 checks found something wrong");
+    fs::write(&key, good).expect("written");
+
+    // Something runs at the address, first Airlock itself.
+    let server = Server::start(&data, &[]);
+    let mut doctor = command(&["doctor", "--listen", &server.url()["http://".len()..], "--data-dir"]);
+    doctor.arg(&data);
+    let out = Ran::new(doctor).out();
+    assert!(out.contains("something answers at 127.0.0.1:"), "{out}");
+    assert!(out.lines().all(|line| line.starts_with("ok ")), "{out}");
+    server.stop();
+
+    let database = rusqlite::Connection::open(data.join("airlock.db")).expect("the database");
+    let newer = "INSERT INTO refinery_schema_history VALUES (999, 'future', '2030-01-01T00:00:00Z', '1')";
+    database.execute_batch(newer).expect("a newer schema");
+    drop(database);
+    let ran = run("doctor", &data, &[]);
+    assert!(finding(&ran, "database").starts_with("WRONG"), "{ran:?}");
+    assert!(finding(&ran, "database").contains("a newer version of Airlock made this database"), "{ran:?}");
+    assert_eq!(ran.fault(), "1 of 3 checks found something wrong");
+    for subcommand in ["serve", "init", "migrate"] {
+        let fault = run(subcommand, &data, &[]).fault();
+        assert!(fault.starts_with("a newer version of Airlock made this database"), "{fault}");
+    }
+
+    fs::write(data.join("airlock.db"), "this is no database, but long enough to look at: ".repeat(100))
+        .expect("written");
+    let fault = run("serve", &data, &[]).fault();
+    assert!(fault.contains("airlock.db") && fault.contains("not a database"), "{fault}");
+    assert!(!fault.contains("internal"), "{fault}");
+}
+
+/// A start that would lose data or do nothing is refused in one line.
+#[test]
+fn a_start_that_cannot_be_good_is_refused() {
+    let (folder, data) = folder();
+    First::read(&run("init", &data, &[]).out());
+    let key = data.join("master.key");
+    let elsewhere = folder.path().join("elsewhere.key");
+    fs::rename(&key, &elsewhere).expect("moved");
+    let fault = run("serve", &data, &[]).fault();
+    assert!(fault.contains(&format!("the master key {} is not there", key.display())), "{fault}");
+    assert!(fault.contains("--master-key-file"), "{fault}");
+    assert!(!key.exists(), "a new key would make every token useless");
+    let server = Server::start(&data, &["--master-key-file", elsewhere.to_str().expect("UTF-8")]);
+
+    // One process a data folder, and one an address.
+    let fault = run("serve", &data, &["--master-key-file", elsewhere.to_str().expect("UTF-8")]).fault();
+    assert!(fault.contains("airlock.db is in use by another Airlock process"), "{fault}");
+    let other = folder.path().join("other");
+    let mut serve = command(&["serve", "--listen", &server.url()["http://".len()..], "--data-dir"]);
+    serve.arg(&other);
+    let fault = Ran::new(serve).fault();
+    assert!(fault.contains("cannot be listened on (--listen)"), "{fault}");
+    assert!(!other.exists(), "a start that was refused has made something");
+    server.stop();
+
+    let fault = run("serve", Path::new("/proc/nowhere"), &[]).fault();
+    assert!(fault.contains("/proc/nowhere"), "{fault}");
+    let fault = run("serve", &other, &["--database-url", "postgres://u:hidden@127.0.0.1:1/x"]).fault();
+    assert!(fault.contains("PostgreSQL") && fault.contains("refused"), "{fault}");
+    assert!(!fault.contains("hidden"), "{fault}");
+}
+
+/// A wrong setting is refused with the key's name and what was expected, wherever it comes from.
+#[test]
+fn a_wrong_setting_is_refused_by_name() {
+    let (folder, data) = folder();
+    for (key, value, expected) in [
+        ("listen", "localhost", "ADDRESS:PORT"),
+        ("public-url", "localhost", "http://"),
+        ("database-url", "mysql://x", "postgres://"),
+        ("agent-tokens-per-deployment", "many", "number"),
+        ("rate-limit-get", "-1", "0"),
+        ("audit-retention-days", "1.5", "number"),
+        ("log", "airlock=loud", "filter"),
+        ("log-format", "xml", "json"),
+        ("master-key", "short", "base64"),
+    ] {
+        let refused = |mut command: Command, from: &str| {
+            command.arg("--data-dir").arg(&data);
+            let ran = Ran::new(command);
+            assert!(matches!(ran.code, Some(1 | 2)), "{key} by {from}: {ran:?}");
+            assert_eq!(ran.out, "", "{key} by {from}");
+            assert!(ran.err.contains(key), "{key} by {from}: {ran:?}");
+            assert!(
+                ran.err.contains(expected),
+                "{key} by {from} is not told that {expected} was expected: {}",
+                ran.err
+            );
+        };
+        refused(command(&["serve", &format!("--{key}={value}")]), "flag");
+        let mut by_environment = command(&["serve"]);
+        by_environment.env(format!("AIRLOCK_{}", key.replace('-', "_").to_uppercase()), value);
+        refused(by_environment, "environment");
+        let file = folder.path().join("airlock.toml");
+        fs::write(&file, format!("{} = {value:?}\n", key.replace('-', "_"))).expect("written");
+        refused(command(&["serve", "--config", file.to_str().expect("UTF-8")]), "file");
+    }
+    let file = folder.path().join("airlock.toml");
+    for (text, says) in [
+        ("lisen = 'x'\n", "unknown key lisen; known are listen, "),
+        ("listen = [1]\n", "has a array for listen; expected a text or a number"),
+        ("listen\n", "airlock.toml"),
+    ] {
+        fs::write(&file, text).expect("written");
+        let fault = run("serve", &data, &["--config", file.to_str().expect("UTF-8")]).fault();
+        assert!(fault.contains(says) && fault.contains("airlock.toml"), "{fault}");
+    }
+    let fault = run("serve", &data, &["--config", "/nowhere/airlock.toml"]).fault();
+    assert!(fault.contains("/nowhere/airlock.toml cannot be read"), "{fault}");
+
+    let help = Ran::new(command(&["serve", "--help"])).out();
+    for key in ["listen", "public-url", "data-dir", "database-url", "master-key", "agent-tokens-per-deployment", "log"]
+    {
+        assert!(help.contains(&format!("--{key} ")), "--help says nothing of {key}");
+        assert!(help.contains(&format!("AIRLOCK_{}", key.replace('-', "_").to_uppercase())), "{key}");
+    }
+}
+
+/// A good setting acts, from each source.
+#[test]
+fn a_good_setting_acts() {
+    let (folder, _) = folder();
+    let file = folder.path().join("airlock.toml");
+    fs::write(&file, "agent_tokens_per_deployment = 1\npublic_url = \"https://airlock.example\"\n").expect("written");
+    let site = Site::new(&["--config", file.to_str().expect("UTF-8")]);
+    assert!(site.first.curl.contains("https://airlock.example/v1/"), "{}", site.first.curl);
+    site.json(&["agent-token", "create", "one"]);
+    let fault = site.call(&["agent-token", "create", "two"]).fault();
+    assert!(fault.contains("has 1 agent token"), "{fault}");
+}
+
+#[test]
+fn agent_tokens() {
+    let site = Site::new(&[]);
+    let made = site.json(&["agent-token", "create", "edge ü", "--description", "in Oslo", "--expires-in-days", "30"]);
+    let id = text(&made, "id").to_owned();
+    assert_eq!((&made["name"], &made["description"]), (&"edge ü".into(), &"in Oslo".into()));
+    assert_eq!(made["expiryPeriodInDays"], 30);
+    assert!(text(&made, "token").starts_with(&format!("agt_{id}_")));
+
+    let out = site.call(&["agent-token", "create", "for people"]).out();
+    let fields: Vec<Vec<&str>> = out.lines().map(words).collect();
+    let field = |name: &str| fields.iter().find(|field| field[0] == name).map(|field| field[1]);
+    let second = field("id").expect("an id").to_owned();
+    assert_eq!(field("name"), Some("for people"));
+    assert_eq!(field("createdBy"), Some("First owner"));
+    assert!(field("token").is_some_and(|value| value.starts_with(&format!("agt_{second}_"))), "{out}");
+
+    let page = site.json(&["agent-token", "list"]);
+    assert_eq!(page["totalCount"], 2);
+    assert_eq!([&page["tokens"][0]["id"], &page["tokens"][1]["id"]], [&id, &second]);
+    assert_eq!(site.json(&["agent-token", "list", "--offset", "1", "--limit", "1"])["tokens"][0]["id"], *second);
+    let out = site.call(&["agent-token", "list"]).out();
+    let rows: Vec<Vec<&str>> = out.lines().map(words).collect();
+    assert_eq!(rows[0], ["ID", "NAME", "VALUE", "CREATED", "ENDS", "LAST USED"]);
+    assert_eq!((rows[1][0], rows[1][1], rows[1][5]), (id.as_str(), "edge ü", "never"));
+    assert_eq!((rows[2][0], rows[2][1], rows[2][4]), (second.as_str(), "for people", "never"));
+    assert_eq!(rows.len(), 3, "{out}");
+    assert!(!out.contains("agt_"), "{out}");
+
+    let mut shown = made.clone();
+    shown.as_object_mut().expect("an object").remove("token");
+    assert_eq!(site.json(&["agent-token", "get", &id]), shown);
+    let out = site.call(&["agent-token", "get", &second]).out();
+    assert!(out.contains(&second) && out.contains("for people") && !out.contains("agt_"), "{out}");
+
+    assert_eq!(site.call(&["agent-token", "delete", &id, "--json"]).out(), "");
+    assert_eq!(site.call(&["agent-token", "delete", &second]).out(), format!("{second} is deleted\n"));
+    let fault = site.call(&["agent-token", "get", &id]).fault();
+    assert!(fault.starts_with("agent token not found (status 404, request "), "{fault}");
+    assert_eq!(site.json(&["agent-token", "list"])["tokens"], Value::Array(Vec::new()));
+    let fault = site.call_as(text(&made, "token"), &["agent-token", "list"]).fault();
+    assert!(fault.starts_with(&format!("the agent token {id} was deleted at ")), "{fault}");
+}
+
+#[test]
+fn api_tokens() {
+    let site = Site::new(&[]);
+    let workspace = site.first.workspace.clone();
+    let made = site.json(&[
+        "api-token",
+        "create",
+        "for CI",
+        "--role",
+        "WORKSPACE_MEMBER",
+        "--scope",
+        "workspace",
+        "--entity",
+        &workspace,
+        "--expires-in-days",
+        "1",
+    ]);
+    let (id, value) = (text(&made, "id").to_owned(), text(&made, "token").to_owned());
+    assert_eq!((&made["scope"], &made["roles"][0]["role"]), (&"WORKSPACE".into(), &"WORKSPACE_MEMBER".into()));
+    let out = site.call(&["api-token", "create", "member", "--role", "ORGANIZATION_MEMBER"]).out();
+    assert!(out.lines().any(|line| words(line) == ["scope", "ORGANIZATION"]), "{out}");
+    let fixed = site.json(&[
+        "api-token",
+        "create",
+        "fixed",
+        "--role",
+        "DEPLOYMENT_ADMIN",
+        "--scope",
+        "deployment",
+        "--entity",
+        &site.first.deployment,
+        "--direct-access",
+    ]);
+    assert_eq!(fixed["kind"], "DIRECT_ACCESS");
+
+    assert_eq!(site.json(&["api-token", "list"])["totalCount"], 4);
+    assert_eq!(site.json(&["api-token", "list", "--workspace", &workspace])["tokens"][0]["id"], *id);
+    let out = site.call(&["api-token", "list"]).out();
+    let rows: Vec<Vec<&str>> = out.lines().map(words).collect();
+    assert_eq!(rows[0], ["ID", "NAME", "KIND", "SCOPE", "ROLES", "VALUE", "ENDS", "LAST USED"]);
+    let row = rows.iter().find(|row| row[0] == id).expect("the token");
+    assert_eq!(row[1..5], ["for CI", "STANDARD", "WORKSPACE", "WORKSPACE_MEMBER"]);
+    assert_eq!(rows.len(), 5, "{out}");
+    assert!(!out.contains(&value), "{out}");
+
+    let shown = site.json(&["api-token", "get", &id]);
+    assert_eq!((&shown["name"], shown.get("token")), (&"for CI".into(), None));
+    let rotated = site.json(&["api-token", "rotate", &id]);
+    assert_eq!(rotated["id"], *id);
+    let fault = site.call_as(&value, &["api-token", "list"]).fault();
+    assert!(fault.contains("was replaced at"), "{fault}");
+    site.call_as(text(&rotated, "token"), &["api-token", "list"]).out();
+    let out = site.call(&["api-token", "rotate", &id]).out();
+    assert!(out.lines().any(|line| words(line)[0] == "token"), "{out}");
+
+    assert_eq!(site.call(&["api-token", "delete", &id]).out(), format!("{id} is deleted\n"));
+    let fault = site.call(&["api-token", "delete", &id]).fault();
+    assert!(fault.starts_with("API token not found (status 404, request "), "{fault}");
+    let fault = site.call(&["api-token", "create", "x", "--role", "NO_SUCH"]).fault();
+    assert!(fault.contains("there is no role NO_SUCH"), "{fault}");
+    let fault = site.call(&["api-token", "create", "x", "--role", "WORKSPACE_MEMBER", "--scope", "workspace"]).fault();
+    assert!(fault.contains("entityId: is required for the scope WORKSPACE"), "{fault}");
+}
+
+/// Whatever goes wrong is one line that says what to do, and exit code 1.
+#[test]
+fn an_error_is_one_clear_line() {
+    let site = Site::new(&[]);
+    let list = ["agent-token", "list"];
+    assert_eq!(
+        Ran::new(command(&["agent-token", "list", "--deployment", "x"])).fault(),
+        "there is no API token; set AIRLOCK_TOKEN, or give --token"
+    );
+    let fault = site.call_as("garbage", &list).fault();
+    assert!(fault.starts_with("the bearer token is malformed") && fault.contains("(status 401, request "), "{fault}");
+    let fault = site.call_as("a\nb", &list).fault();
+    assert_eq!(fault, "the token has characters that no token has");
+    let fault = site.call(&["agent-token", "create", "", "--expires-in-days", "0"]).fault();
+    assert!(fault.contains("name: ") && fault.contains("tokenExpiryPeriodInDays: "), "{fault}");
+    let fault = site.call(&["agent-token", "list", "--deployment", "cnowhere"]).fault();
+    assert!(fault.starts_with("Deployment not found (status 404"), "{fault}");
+    let fault = site.call(&["agent-token", "get", "../../workspaces"]).fault();
+    assert!(fault.contains("not found (status 404"), "{fault}");
+
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
+    let fault = site.call(&["agent-token", "list", "--url", &format!("http://{closed}")]).fault();
+    assert_eq!(fault, format!("http://{closed} cannot be reached: Connection refused (os error 111)"));
+    let fault = site.call(&["agent-token", "list", "--url", "nonsense"]).fault();
+    assert!(fault.starts_with("nonsense cannot be reached"), "{fault}");
+
+    // Something that is not Airlock.
+    let other = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", other.local_addr().expect("its address"));
+    let answers = std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().expect("a connection");
+        let mut head = [0; 4096];
+        let _ = stream.read(&mut head).expect("a request");
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n<html>\n<p>hi</html>").expect("answered");
+    });
+    let fault = site.call(&["agent-token", "list", "--url", &url]).fault();
+    assert_eq!(fault, "the server answered with status 200, but not as the API does: <html> <p>hi</html>");
+    answers.join().expect("it was called");
+}
+
+/// What others wrote into a token does not reach the terminal as anything but text of its field.
+#[test]
+fn a_description_cannot_pass_for_something_else() {
+    let site = Site::new(&[]);
+    let description = "first\nid           cforged\r\u{1b}[2J\u{9b}31m\u{7}end";
+    let made = site.json(&["agent-token", "create", "x", "--description", description]);
+    assert_eq!(made["description"], description);
+    let out = site.call(&["agent-token", "get", text(&made, "id")]).out();
+    assert!(!out.chars().any(|c| c.is_control() && c != '\n'), "{out:?}");
+    assert_eq!(out.lines().filter(|line| line.starts_with("id ")).count(), 1, "{out:?}");
+    assert!(out.contains("first") && out.contains("end"), "{out:?}");
+}
+
+/// SIGTERM and SIGINT: what was begun is finished, and the exit code is 0.
+#[test]
+fn a_stop_is_graceful() {
+    for signal in ["TERM", "INT"] {
+        let site = Site::new(&[]);
+        let address = site.server.url()["http://".len()..].to_owned();
+        let idle = TcpStream::connect(&address).expect("a connection");
+        let mut busy = TcpStream::connect(&address).expect("a connection");
+        busy.set_read_timeout(Some(Duration::from_secs(30))).expect("a time-out");
+        let body = r#"{"name": "on the way"}"#;
+        let head = format!(
+            "POST /v1/organizations/{}/deployments/{}/agent-tokens HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+            site.first.organization,
+            site.first.deployment,
+            site.first.token,
+            body.len()
+        );
+        busy.write_all(head.as_bytes()).expect("sent");
+        let mut go_on = [0; 25];
+        busy.read_exact(&mut go_on).expect("the server asks for the body");
+        assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+
+        site.server.signal(signal);
+        let mut refused = 0;
+        while refused < 2 {
+            // No new connection is taken; the listener may take a moment to close.
+            refused += usize::from(TcpStream::connect(&address).is_err());
+        }
+        busy.write_all(body.as_bytes()).expect("sent");
+        let mut answer = String::new();
+        busy.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        let Site { server, data, first, _folder } = site;
+        let (status, _, log) = server.stop();
+        assert_eq!(status.code(), Some(0), "{log}");
+        drop(idle);
+
+        let server = Server::start(&data, &[]);
+        let mut list = command(&["agent-token", "list", "--json", "--url", &server.url()]);
+        list.args(["--token", &first.token, "--deployment", &first.deployment]);
+        let page: Value = serde_json::from_str(&Ran::new(list).out()).expect("JSON");
+        assert_eq!(page["tokens"][0]["name"], "on the way");
+    }
+}
+
+/// A client that never ends its request does not keep the server from ending.
+#[test]
+fn a_stop_does_not_wait_for_ever() {
+    let site = Site::new(&[]);
+    let mut half = TcpStream::connect(&site.server.url()["http://".len()..]).expect("a connection");
+    half.write_all(b"GET /v1/organizations HTTP/1.1\r\nHost: x\r\n").expect("sent");
+    // The server has seen it when it answers a later connection.
+    site.call(&["agent-token", "list"]).out();
+    let (status, _, log) = site.server.stop();
+    assert_eq!(status.code(), Some(0), "{log}");
+    drop(half);
+}
+
+/// Two replicas that start at the same time on one empty PostgreSQL make the first records once.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_make_the_first_records_once() {
+    let Some(database) = Database::postgres().await else { return };
+    let Database::Postgres(url) = &database else { panic!("asked for PostgreSQL") };
+    let (_folder, data) = folder();
+    let starts: Vec<_> = (0..2)
+        .map(|_| {
+            let mut serve = command(&["serve", "--listen", "127.0.0.1:0", "--data-dir"]);
+            serve.arg(&data).env("AIRLOCK_DATABASE_URL", url);
+            serve.env("AIRLOCK_MASTER_KEY", "ktest:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8");
+            std::thread::spawn(move || Server::run(serve))
+        })
+        .collect();
+    let servers: Vec<Server> = starts.into_iter().map(|start| start.join().expect("it serves")).collect();
+    let urls: Vec<String> = servers.iter().map(Server::url).collect();
+    let printed: Vec<String> = servers.into_iter().map(|server| server.printed(|_| true)).collect();
+    drop(urls);
+    assert_eq!(printed.iter().filter(|text| text.contains("API token")).count(), 1, "{printed:?}");
+    assert!(airlock().exists());
+}
