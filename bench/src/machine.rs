@@ -58,7 +58,7 @@ pub(crate) fn sync_time(folder: &Path) -> anyhow::Result<Duration> {
     for _ in 0..500 {
         let begun = Instant::now();
         file.write_all(&[1; 4096])?;
-        file.sync_data()?;
+        file.sync_all()?;
         times.push(begun.elapsed());
     }
     fs::remove_file(path)?;

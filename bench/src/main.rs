@@ -78,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
     writeln!(out, "machine    {}, {}", machine::processor()?, machine::kernel()?)?;
     writeln!(
         out,
-        "disk       {}; 4 KiB and fdatasync: {} us",
+        "disk       {}; 4 KiB and fsync: {} us",
         machine::file_system(folder.path())?,
         count(machine::sync_time(folder.path())?.as_micros())
     )?;

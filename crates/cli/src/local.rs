@@ -3,12 +3,12 @@
 use std::{
     fs,
     io::Write,
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 
 use airlock_core::{Env, keyring::Keyring};
-use airlock_store::{Store, bootstrap};
+use airlock_store::{Store, agent_tokens, bootstrap};
 use anyhow::{Context, bail};
 use secrecy::ExposeSecret;
 
@@ -20,7 +20,8 @@ pub(crate) async fn open_store(settings: &ServerSettings) -> anyhow::Result<Stor
     if let airlock_store::Location::Sqlite(file) = &location
         && let Some(folder) = file.parent()
     {
-        fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     }
     Ok(Store::open(&location).await?)
 }
@@ -28,9 +29,31 @@ pub(crate) async fn open_store(settings: &ServerSettings) -> anyhow::Result<Stor
 /// Reads the master key. Makes one when there is none and the database is empty; never otherwise,
 /// for another key would make every agent token and sealed value useless.
 pub(crate) async fn keys(settings: &ServerSettings, store: &Store, env: &Env) -> anyhow::Result<Keyring> {
-    if let Some(key) = &settings.master_key {
-        return Keyring::parse(key.expose_secret()).context("the setting --master-key");
+    let keys = match given_keys(settings)? {
+        Some(keys) => keys,
+        None => kept_keys(settings, store, env).await?,
+    };
+    let used = agent_tokens::key_ids(&store.read().await?).await?;
+    let missing: Vec<&str> = used.iter().map(String::as_str).filter(|id| !keys.has(id)).collect();
+    if !used.is_empty() && missing.len() == used.len() {
+        bail!("no agent token of this database was made with this master key; they were made with {}", used.join(", "));
     }
+    if !missing.is_empty() {
+        tracing::warn!(
+            "agent tokens that were made with the master keys {} are not good: the keys are missing",
+            missing.join(", ")
+        );
+    }
+    Ok(keys)
+}
+
+/// The master key, if it is a setting itself.
+pub(crate) fn given_keys(settings: &ServerSettings) -> anyhow::Result<Option<Keyring>> {
+    let given = settings.master_key.as_ref().map(|key| Keyring::parse(key.expose_secret()));
+    given.transpose().context("the setting --master-key")
+}
+
+async fn kept_keys(settings: &ServerSettings, store: &Store, env: &Env) -> anyhow::Result<Keyring> {
     let file = settings.key_file();
     if !file.exists() {
         if !bootstrap::is_empty(&store.read().await?).await? {

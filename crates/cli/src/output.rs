@@ -23,7 +23,7 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> anyhow::Result<(
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header);
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| harmless(cell)).collect::<Vec<_>>()));
     text(&format!("{}\n", table.trim_fmt()))
 }
 
@@ -38,13 +38,20 @@ pub(crate) fn fields(value: &impl serde::Serialize, names: &[&str]) -> anyhow::R
             Value::Object(subject) => subject.get("apiTokenName").or(subject.get("id"))?.as_str()?.to_owned(),
             other => other.to_string(),
         };
-        Some(format!("{name:width$}  {text}\n"))
+        Some(format!("{name:width$}  {}\n", harmless(&text)))
     });
     text(&lines.collect::<String>())
+}
+
+/// A text that cannot forge lines or move the cursor: whoever names a token does not rule the
+/// terminal of whoever lists it.
+fn harmless(text: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }
 
 /// Prints one line about what went wrong.
 pub(crate) fn complain(text: &str) {
     let one_line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
-    let _ = writeln!(io::stderr(), "airlock: {one_line}"); // there is nobody left to tell
+    let _ = writeln!(io::stderr(), "airlock: {}", harmless(&one_line)); // there is nobody left to tell
 }

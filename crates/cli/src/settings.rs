@@ -49,27 +49,27 @@ pub(crate) struct ServerSettings {
     pub(crate) master_key: Option<SecretString>,
 
     /// How many agent tokens that are good a Deployment can have.
-    #[arg(long, env = "AIRLOCK_AGENT_TOKENS_PER_DEPLOYMENT", value_name = "N", default_value_t = 50)]
+    #[arg(long, env = "AIRLOCK_AGENT_TOKENS_PER_DEPLOYMENT", value_name = "N", default_value_t = 50, value_parser = whole_number)]
     agent_tokens_per_deployment: u32,
 
     /// GET calls that each token may make a second; unlimited when 0.
-    #[arg(long, env = "AIRLOCK_RATE_LIMIT_GET", value_name = "N", default_value_t = 0)]
+    #[arg(long, env = "AIRLOCK_RATE_LIMIT_GET", value_name = "N", default_value_t = 0, value_parser = whole_number)]
     rate_limit_get: u32,
 
     /// POST calls that each token may make a second; unlimited when 0.
-    #[arg(long, env = "AIRLOCK_RATE_LIMIT_POST", value_name = "N", default_value_t = 0)]
+    #[arg(long, env = "AIRLOCK_RATE_LIMIT_POST", value_name = "N", default_value_t = 0, value_parser = whole_number)]
     rate_limit_post: u32,
 
     /// DELETE calls that each token may make a second; unlimited when 0.
-    #[arg(long, env = "AIRLOCK_RATE_LIMIT_DELETE", value_name = "N", default_value_t = 0)]
+    #[arg(long, env = "AIRLOCK_RATE_LIMIT_DELETE", value_name = "N", default_value_t = 0, value_parser = whole_number)]
     rate_limit_delete: u32,
 
     /// After how many days audit records are removed; never when 0.
-    #[arg(long, env = "AIRLOCK_AUDIT_RETENTION_DAYS", value_name = "DAYS", default_value_t = 0)]
+    #[arg(long, env = "AIRLOCK_AUDIT_RETENTION_DAYS", value_name = "DAYS", default_value_t = 0, value_parser = whole_number)]
     audit_retention_days: u32,
 
     /// How many records of refused requests the audit log keeps at the most.
-    #[arg(long, env = "AIRLOCK_REFUSALS_KEPT", value_name = "N", default_value_t = 100_000)]
+    #[arg(long, env = "AIRLOCK_REFUSALS_KEPT", value_name = "N", default_value_t = 100_000, value_parser = whole_number)]
     refusals_kept: u32,
 
     /// What to log, to standard error: error, warn, info, debug or trace, also by module.
@@ -118,6 +118,10 @@ impl ServerSettings {
             refusals_kept: self.refusals_kept,
         }
     }
+}
+
+fn whole_number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u32::MAX))
 }
 
 fn http_url(text: &str) -> Result<String, String> {
@@ -191,7 +195,7 @@ fn command_with(mut command: clap::Command, subcommand: &str, text: &str) -> any
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
             toml::Value::Boolean(flag) => flag.to_string(),
-            other => bail!("has a {} for {key}; expected a text or a number", other.type_str()),
+            other => bail!("has an unexpected {} for {key}; expected a text or a number", other.type_str()),
         };
         command =
             command.mut_subcommand(subcommand, |c| c.mut_arg(key.as_str(), |argument| argument.default_value(value)));

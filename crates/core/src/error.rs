@@ -45,10 +45,10 @@ pub enum Error {
     #[error("the token's rate limit is used up; try again in {0} s")]
     RateLimited(u64),
     /// Nothing is wrong that waiting would not mend (503). The text is for the log.
-    #[error("busy: {0}")]
+    #[error("{0}")]
     Busy(String),
     /// We failed (500). The text is for the log.
-    #[error("internal: {0}")]
+    #[error("{0}")]
     Internal(String),
 }
 

@@ -69,6 +69,11 @@ impl Keyring {
         &self.keys[0]
     }
 
+    /// Whether the ring has the key.
+    pub fn has(&self, id: &str) -> bool {
+        self.by_id(id).is_some()
+    }
+
     /// The id of the key under which new things are made.
     pub fn current_id(&self) -> &str {
         &self.current().id

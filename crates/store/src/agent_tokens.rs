@@ -190,6 +190,17 @@ impl Column for StoredAgentToken {
     }
 }
 
+/// The master keys from which the values of the tokens that are not deleted are derived.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn key_ids(db: &impl Reads) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT key_id FROM agent_tokens WHERE deleted_at IS NULL";
+    let ids: Vec<(String,)> = db.conn().all(sql, &[]).await?;
+    Ok(ids.into_iter().map(|(id,)| id).collect())
+}
+
 /// Finds a token by its id alone, deleted or not, to judge a value that was presented. Whoever
 /// calls this has the value, and compares it before telling anything.
 ///

@@ -88,6 +88,15 @@ impl Conn {
         Ok(())
     }
 
+    /// [`Self::lock_row`] for all Deployments of a Workspace, in an order that all who lock share.
+    pub(crate) async fn lock_deployments_of(&self, workspace: &str) -> Result<()> {
+        if let Self::PostgresWrite(transaction) = self {
+            let sql = "SELECT 1 FROM deployments WHERE workspace_id = $1 ORDER BY id FOR NO KEY UPDATE";
+            postgres::execute(transaction, sql, &[workspace.into()]).await?;
+        }
+        Ok(())
+    }
+
     /// Keeps others from changing a table, or locking it likewise, until the transaction ends.
     pub(crate) async fn lock_table(&self, table: &'static str) -> Result<()> {
         if let Self::PostgresWrite(transaction) = self {

@@ -18,11 +18,16 @@ pub(crate) fn sqlite(conn: &mut rusqlite::Connection) -> Result<()> {
 }
 
 pub(crate) async fn postgres(client: &mut tokio_postgres::Client) -> Result<()> {
+    // Another replica may be migrating, and a migration may take its time.
+    let patient = client.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0").await;
+    patient.map_err(crate::postgres::error)?;
     let locked = client.execute("SELECT pg_advisory_lock($1)", &[&ADVISORY_LOCK]).await;
     locked.map_err(crate::postgres::error)?;
     let result = migrate_postgres(client).await;
     let unlocked = client.execute("SELECT pg_advisory_unlock($1)", &[&ADVISORY_LOCK]).await;
     unlocked.map_err(crate::postgres::error)?;
+    let as_before = client.batch_execute("RESET lock_timeout; RESET statement_timeout").await;
+    as_before.map_err(crate::postgres::error)?;
     result
 }
 

@@ -1,6 +1,13 @@
 //! PostgreSQL: a pool of connections, and a transaction a write.
 
-use std::{ops::Deref, time::Duration};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use airlock_core::{Error, Result};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
@@ -14,6 +21,10 @@ use crate::{
 /// Connections that are open at once.
 const CONNECTIONS: usize = 16;
 
+/// How long the server may wait for a lock and work on a statement: nobody waits longer for an
+/// answer. Whoever gives `options` in the URL gives their own.
+const TIME_OUTS: &str = "-c lock_timeout=5s -c statement_timeout=30s";
+
 /// How long a request waits for a connection before it is told that we are busy.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -22,7 +33,7 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) async fn open(url: &str) -> Result<std::sync::Arc<Self>> {
+    pub(crate) async fn open(url: &str) -> Result<Arc<Self>> {
         let mut config: Config =
             url.parse().map_err(|cause| Error::refused(format!("the database URL is not one: {cause}")))?;
         if config.get_connect_timeout().is_none() {
@@ -30,6 +41,9 @@ impl Postgres {
         }
         if config.get_application_name().is_none() {
             config.application_name("airlock");
+        }
+        if config.get_options().is_none() {
+            config.options(TIME_OUTS);
         }
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
@@ -43,7 +57,7 @@ impl Postgres {
         let client: &mut tokio_postgres::Client = connection.object_mut();
         migrate::postgres(client).await?;
         drop(connection);
-        Ok(std::sync::Arc::new(postgres))
+        Ok(Arc::new(postgres))
     }
 
     pub(crate) async fn connection(&self) -> Result<Connection> {
@@ -52,7 +66,7 @@ impl Postgres {
             .get()
             .await
             .map_err(|cause| Error::Busy(format!("no connection to PostgreSQL: {}", chain(&cause))))?;
-        Ok(Connection { object: Some(object), is_within: std::sync::atomic::AtomicBool::new(false) })
+        Ok(Connection { object: Some(object), is_within: AtomicBool::new(false), has_failed: AtomicBool::new(false) })
     }
 
     pub(crate) async fn transaction(&self) -> Result<Transaction> {
@@ -66,7 +80,8 @@ impl Postgres {
 /// rolled back before anybody else gets the connection.
 pub struct Connection {
     object: Option<Object>,
-    is_within: std::sync::atomic::AtomicBool,
+    is_within: AtomicBool,
+    has_failed: AtomicBool,
 }
 
 impl Connection {
@@ -74,14 +89,19 @@ impl Connection {
         self.object.as_mut().expect("a connection is there until it is dropped")
     }
 
+    fn failed(&self, cause: tokio_postgres::Error) -> Error {
+        self.has_failed.store(true, Ordering::Relaxed);
+        error(cause)
+    }
+
     async fn batch(&self, sql: &str) -> Result<()> {
         // Set before the statement is sent: when this future is dropped meanwhile, it may have begun.
-        self.is_within.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.is_within.store(true, Ordering::Relaxed);
         self.batch_execute(sql).await.map_err(error)
     }
 
     pub(crate) async fn begin_snapshot(&self) -> Result<()> {
-        if self.is_within.load(std::sync::atomic::Ordering::Relaxed) {
+        if self.is_within.load(Ordering::Relaxed) {
             return Ok(());
         }
         self.batch("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
@@ -98,7 +118,7 @@ impl Deref for Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         let Some(object) = self.object.take() else { return };
-        if self.is_within.load(std::sync::atomic::Ordering::Relaxed) && !object.is_closed() {
+        if self.is_within.load(Ordering::Relaxed) && !object.is_closed() {
             tokio::spawn(async move {
                 if object.batch_execute("ROLLBACK").await.is_err() {
                     drop(Object::take(object)); // out of the pool
@@ -120,20 +140,24 @@ impl Deref for Transaction {
 
 impl Transaction {
     pub(crate) async fn commit(self) -> Result<()> {
+        if self.0.has_failed.load(Ordering::Relaxed) {
+            // PostgreSQL would roll back, and answer as if all were well.
+            return Err(Error::internal("a transaction was to be committed although a statement of it had failed"));
+        }
         self.0.batch_execute("COMMIT").await.map_err(error)?;
-        self.0.is_within.store(false, std::sync::atomic::Ordering::Relaxed);
+        self.0.is_within.store(false, Ordering::Relaxed);
         Ok(())
     }
 }
 
 pub(crate) async fn execute(connection: &Connection, sql: &str, values: &[Value<'_>]) -> Result<u64> {
-    let statement = connection.prepare_cached(sql).await.map_err(error)?;
-    connection.execute(&statement, &references(values)).await.map_err(error)
+    let run = async { connection.execute(&connection.prepare_cached(sql).await?, &references(values)).await };
+    run.await.map_err(|cause| connection.failed(cause))
 }
 
 pub(crate) async fn query<T: FromRow>(connection: &Connection, sql: &str, values: &[Value<'_>]) -> Result<Vec<T>> {
-    let statement = connection.prepare_cached(sql).await.map_err(error)?;
-    let rows = connection.query(&statement, &references(values)).await.map_err(error)?;
+    let run = async { connection.query(&connection.prepare_cached(sql).await?, &references(values)).await };
+    let rows = run.await.map_err(|cause| connection.failed(cause))?;
     rows.iter().map(|row| T::from_row(&mut Row::postgres(row))).collect()
 }
 

@@ -81,8 +81,14 @@ impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Arc<Self>> {
         let lock = lock(path)?;
         let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
-        conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
-            .map_err(error)?;
+        conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;").map_err(
+            |cause| match cause.sqlite_error_code() {
+                Some(ErrorCode::NotADatabase) => {
+                    Error::refused(format!("{} is not a database that SQLite knows", path.display()))
+                }
+                _ => error(cause),
+            },
+        )?;
         migrate::sqlite(&mut conn)?;
         let readers =
             (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)).collect::<Result<Vec<_>>>()?;
@@ -281,7 +287,8 @@ fn lock(path: &Path) -> Result<File> {
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     let conn = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|cause| Error::Busy(format!("the SQLite file {} cannot be opened: {cause}", path.display())))?;
-    conn.busy_timeout(Duration::from_secs(5)).map_err(error)?;
+    // Only an administrator's own tool can be in the way; it holds the thread up meanwhile.
+    conn.busy_timeout(Duration::from_secs(1)).map_err(error)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(conn)
 }

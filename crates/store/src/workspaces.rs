@@ -157,6 +157,7 @@ pub async fn update(
 pub async fn delete(w: &Writing, granted: &Granted<scope::Workspace>, stamp: &Stamp) -> Result<()> {
     let id = granted.workspace().as_str();
     w.conn().lock_row("workspaces", id).await?;
+    w.conn().lock_deployments_of(id).await?;
     deployments::delete_where(w, "workspace_id", id, stamp).await?;
     api_tokens::delete_where(w, "workspace_id = $3", id, stamp).await?;
     api_tokens::delete_roles_on(w, id).await?;

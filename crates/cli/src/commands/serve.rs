@@ -1,6 +1,6 @@
 //! `airlock serve`, `airlock init` and `airlock migrate`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use airlock_core::Env;
 use airlock_server::{App, FirstRecords, bootstrap, router};
@@ -9,12 +9,17 @@ use axum::serve::ListenerExt;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::Notify,
+    time::sleep,
 };
 
 use crate::{
     local, output,
     settings::{LogFormat, ServerSettings},
 };
+
+/// How long requests that have begun may take once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
@@ -37,7 +42,20 @@ pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
     let listener = listener.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
-    axum::serve(listener, service).with_graceful_shutdown(stop_signal()).await?;
+    let stopping = Arc::new(Notify::new());
+    let serving = axum::serve(listener, service).with_graceful_shutdown({
+        let stopping = Arc::clone(&stopping);
+        async move {
+            stop_signal().await;
+            stopping.notify_one();
+        }
+    });
+    tokio::select! {
+        served = async { serving.await } => served?,
+        () = async { stopping.notified().await; sleep(GRACE).await } => {
+            tracing::warn!("some clients did not finish their requests within {} s", GRACE.as_secs());
+        }
+    }
     upkeep.abort();
     app.flush().await?;
     tracing::info!("stopped");
@@ -63,6 +81,7 @@ pub(crate) async fn migrate(settings: &ServerSettings) -> anyhow::Result<()> {
 
 async fn open(settings: &ServerSettings, address: SocketAddr) -> anyhow::Result<App> {
     let env = Env::system();
+    local::given_keys(settings)?; // before anything is made
     let store = local::open_store(settings).await?;
     let keys = local::keys(settings, &store, &env).await?;
     Ok(App::new(store, keys, env, settings.server(address)))
