@@ -71,28 +71,26 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let rows: Vec<_> = ROWS.iter().filter(|(name, _)| name.contains(&arguments.only)).collect();
     ensure!(!rows.is_empty(), "no row has {:?} in its name", arguments.only);
-    let time = Duration::from_secs(arguments.seconds);
     let folder = tempfile::tempdir_in(&arguments.folder)?;
 
     let mut out = stdout().lock();
     writeln!(out, "machine    {}, {}", machine::processor()?, machine::kernel()?)?;
-    writeln!(
-        out,
-        "disk       {}; 4 KiB and fsync: {} us",
-        machine::file_system(folder.path())?,
-        count(machine::sync_time(folder.path())?.as_micros())
-    )?;
+    let sync_time = count(machine::sync_time(folder.path())?.as_micros());
+    writeln!(out, "disk       {}; 4 KiB and fsync: {sync_time} us", machine::file_system(folder.path())?)?;
     writeln!(out, "database   {}", arguments.database)?;
     writeln!(out, "load       {} processes on average in the minute before", machine::load()?)?;
     let server = Server::start(&arguments.airlock, folder.path(), arguments.database_url.as_deref())?;
-    let mut world = World::prepare(&server, time + WARM_UP).await?;
-    writeln!(
-        out,
-        "records    {} Deployments and {} agent tokens at the start",
-        count(world.deployments()),
-        count(world.tokens())
-    )?;
-    writeln!(out, "each row   {} s, after {} s of warm-up\n", arguments.seconds, WARM_UP.as_secs())?;
+    match write_table(&mut out, &server, &rows, Duration::from_secs(arguments.seconds)).await {
+        Ok(()) => server.stop(),
+        Err(error) => Err(error.context(format!("the server's log:\n{}", server.log()?))),
+    }
+}
+
+async fn write_table(out: &mut impl Write, server: &Server, rows: &[&RowKind], time: Duration) -> anyhow::Result<()> {
+    let mut world = World::prepare(server, time + WARM_UP).await?;
+    let (deployments, tokens) = (count(world.deployments()), count(world.tokens()));
+    writeln!(out, "records    {deployments} Deployments and {tokens} agent tokens at the start")?;
+    writeln!(out, "each row   {} s, after {} s of warm-up\n", time.as_secs(), WARM_UP.as_secs())?;
     writeln!(
         out,
         "{:<44}{:>11}{:>11}{:>11}{:>8}{:>12}{:>12}",
@@ -100,14 +98,13 @@ async fn main() -> anyhow::Result<()> {
     )?;
     out.flush()?;
     for (name, make) in rows {
-        let figures = measure(&server, make(&mut world), time).await?;
-        write_row(&mut out, name, &figures)?;
+        let figures = measure(server, make(&mut world), time).await?;
+        write_row(out, name, &figures)?;
         if figures.elapsed.mul_f64(1.1) < time {
             writeln!(out, "  (ended after {:.1} s: all Deployments were full)", figures.elapsed.as_secs_f32())?;
         }
     }
-    writeln!(out)?;
-    server.stop()
+    Ok(writeln!(out)?)
 }
 
 /// Every error ends the program, so a row that is printed had none.

@@ -69,6 +69,11 @@ impl Server {
         cpu_time(&self.pid().to_string())
     }
 
+    /// What the server has logged.
+    pub(crate) fn log(&self) -> anyhow::Result<String> {
+        Ok(fs::read_to_string(&self.log)?)
+    }
+
     /// Asks the server to end, and waits for it.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
         let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status()?;
@@ -78,7 +83,7 @@ impl Server {
             match self.child.try_wait()? {
                 None => thread::sleep(Duration::from_millis(10)),
                 Some(status) if status.success() => return Ok(()),
-                Some(status) => bail!("the server failed at its end ({status}): {}", fs::read_to_string(&self.log)?),
+                Some(status) => bail!("the server failed at its end ({status}): {}", self.log()?),
             }
         }
         bail!("the server did not end within {} s", PATIENCE.as_secs())

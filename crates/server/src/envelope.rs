@@ -139,3 +139,40 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without a message")
 }
+
+#[cfg(test)]
+mod tests {
+    use airlock_core::{Env, keyring::Keyring};
+    use airlock_store::{Location, Store};
+    use axum::{Router, body::Body, middleware, routing::get};
+    use http_body_util::BodyExt;
+    use secrecy::ExposeSecret;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::Settings;
+
+    /// No handler of ours panics, so one that does is put behind the layer.
+    #[tokio::test]
+    async fn a_panic_is_a_500_in_the_envelope_and_says_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&Location::Sqlite(folder.path().join("airlock.db"))).await.expect("a database");
+        let env = Env::system();
+        let keys = Keyring::parse(Keyring::generate(&env).expose_secret()).expect("a generated key");
+        let app = App::new(store, keys, env, Settings::default());
+        async fn panics() {
+            panic!("a secret");
+        }
+        let router = Router::new().route("/", get(panics)).layer(middleware::from_fn_with_state(app, super::layer));
+
+        let request = Request::builder().uri("/").header("x-request-id", "from-the-proxy");
+        let request = request.body(Body::empty()).expect("a request");
+        let response = router.oneshot(request).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()["x-request-id"], "from-the-proxy");
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        let error: wire::Error = serde_json::from_slice(&body).expect("the envelope");
+        assert_eq!((error.status_code, error.request_id.as_str()), (500, "from-the-proxy"));
+        assert!(!error.message.contains("a secret"), "{}", error.message);
+    }
+}
