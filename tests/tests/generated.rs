@@ -19,6 +19,22 @@ fn the_openapi_document() {
     hold("openapi.json", &airlock_contract::openapi::document_text());
 }
 
+/// Tools that read the document stumble over a keyword that is null.
+#[test]
+fn no_keyword_of_the_document_is_null() {
+    fn walk(value: &serde_json::Value, at: &str) {
+        match value {
+            serde_json::Value::Null => panic!("{at} is null"),
+            serde_json::Value::Object(fields) => {
+                fields.iter().for_each(|(key, value)| walk(value, &format!("{at}/{key}")))
+            }
+            serde_json::Value::Array(items) if !at.ends_with("/enum") => items.iter().for_each(|item| walk(item, at)),
+            _ => {}
+        }
+    }
+    walk(&airlock_contract::openapi::document(), "");
+}
+
 /// Every built-in role x every permission. A change here is a change to who may do what: review it.
 #[test]
 fn the_table_of_roles() {

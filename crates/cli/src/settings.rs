@@ -73,7 +73,7 @@ pub(crate) struct ServerSettings {
     refusals_kept: u32,
 
     /// What to log, to standard error: error, warn, info, debug or trace, also by module.
-    #[arg(long, env = "AIRLOCK_LOG", value_name = "FILTER", default_value = "info", value_parser = log_filter)]
+    #[arg(long, env = "AIRLOCK_LOG", value_name = "FILTER", default_value = "info,refinery_core=warn", value_parser = log_filter)]
     pub(crate) log: String,
 
     /// The form of the log.

@@ -188,8 +188,10 @@ fn in_plain_words(text: &str) -> String {
     let expected = match expected.split(' ').next() {
         Some("u8" | "u16" | "u32" | "u64" | "usize") => "a whole number that is not negative",
         Some("i8" | "i16" | "i32" | "i64" | "isize") => "a whole number",
-        Some("struct" | "map") => "an object",
+        Some("struct") => "an object",
         Some("enum") => "one of the words of the API",
+        // How serde says that a choice among words was given as an object.
+        Some("map") => "a text",
         Some("unit") => "nothing",
         _ => expected,
     };

@@ -229,13 +229,14 @@ fn keep_properties(schema: &mut Value, names: &[&str], required: &[&str]) {
 
 /// Takes `null` out of what an optional property accepts.
 fn no_null(property: &mut Value) {
-    if let Some(kinds) = property["type"].as_array_mut() {
+    // `get_mut`, because indexing would put in what is not there, as null.
+    if let Some(kinds) = property.get_mut("type").and_then(Value::as_array_mut) {
         kinds.retain(|kind| kind != "null");
         if let [only] = kinds.as_slice() {
             property["type"] = only.clone();
         }
     }
-    if let Some(words) = property["enum"].as_array_mut() {
+    if let Some(words) = property.get_mut("enum").and_then(Value::as_array_mut) {
         words.retain(|word| !word.is_null());
     }
 }
