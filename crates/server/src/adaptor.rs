@@ -108,6 +108,8 @@ struct Asked<'a, O: Operation> {
     query: O::Query,
     body: O::Body,
     granted: Granted<<O::Permission as Permission>::Scope>,
+    /// What the place was found with; a read goes on with it.
+    db: Option<Reading>,
 }
 
 impl<O: Operation> Asked<'_, O> {
@@ -129,8 +131,11 @@ pub(crate) async fn read<O: Operation>(route: Arc<Route>, path: Positions, reque
 where
     Handlers: Read<O>,
 {
-    respond::<O>(&route, path, request, async |asked| {
-        let db = route.app.store.read().await?;
+    respond::<O>(&route, path, request, async |mut asked| {
+        let db = match asked.db.take() {
+            Some(db) => db,
+            None => route.app.store.read().await?,
+        };
         let output = <Handlers as Read<O>>::read(&asked.call(), &db).await?;
         answer::<O>(&route, &output)
     })
@@ -141,7 +146,8 @@ pub(crate) async fn write<O: Operation>(route: Arc<Route>, path: Positions, requ
 where
     Handlers: Write<O>,
 {
-    respond::<O>(&route, path, request, async |asked| {
+    respond::<O>(&route, path, request, async |mut asked| {
+        asked.db = None; // nobody holds one connection while waiting for another
         let mut tries = TRIES;
         loop {
             tries -= 1;
@@ -168,7 +174,11 @@ pub(crate) async fn download<O: Operation>(route: Arc<Route>, path: Positions, r
 where
     Handlers: Download<O>,
 {
-    respond::<O>(&route, path, request, async |asked| <Handlers as Download<O>>::download(&asked.call()).await).await
+    respond::<O>(&route, path, request, async |mut asked| {
+        asked.db = None; // it takes its own, a page at a time
+        <Handlers as Download<O>>::download(&asked.call()).await
+    })
+    .await
 }
 
 /// Runs the steps before the handler, then the handler; notes what was refused.
@@ -211,9 +221,10 @@ async fn prepare<'a, O: Operation>(
     let body = input::body::<O>(&parts.headers, body, route.beta.is_some()).await?;
 
     let target = O::target(&path, &body).target();
-    let place = locate(&app.store.read().await?, &target).await?;
+    let db = app.store.read().await?;
+    let place = locate(&db, &target).await?;
     let granted = policy::authorize::<O::Permission>(&session.caller, &target, place)?;
-    Ok(Asked { route, parts, session, path, query, body, granted })
+    Ok(Asked { route, parts, session, path, query, body, granted, db: Some(db) })
 }
 
 fn answer<O: Operation>(route: &Route, output: &O::Output) -> Result<Response> {
