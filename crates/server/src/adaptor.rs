@@ -99,7 +99,7 @@ impl Route {
     }
 }
 
-/// A request before its permission is known.
+/// A request that was prepared: who makes it, what it brings, and the proof that it may.
 struct Asked<'a, O: Operation> {
     route: &'a Route,
     parts: &'a Parts,
