@@ -92,6 +92,8 @@ ids! {
     DeploymentId
     /// Names an agent token, the credential of one remote agent for one Deployment.
     AgentTokenId
+    /// Names an agent: a remote worker that has registered through the gate.
+    AgentId
     /// Names an API token, the credential of an automation that calls this API.
     ApiTokenId
     /// Names a custom role.

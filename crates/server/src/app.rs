@@ -5,7 +5,9 @@ use std::sync::Arc;
 use airlock_core::{Env, Result, keyring::Keyring};
 use airlock_store::Store;
 
-use crate::{authenticate::Sessions, limits::Limits, refusals::Refusals, settings::Settings, usage::Usage};
+use crate::{
+    airflow::Airflows, authenticate::Sessions, limits::Limits, refusals::Refusals, settings::Settings, usage::Usage,
+};
 
 /// The server's state. Cloning is cheap.
 #[derive(Clone)]
@@ -18,6 +20,7 @@ pub struct Shared {
     pub(crate) env: Env,
     pub(crate) settings: Settings,
     pub(crate) sessions: Sessions,
+    pub(crate) airflows: Airflows,
     pub(crate) limits: Limits,
     pub(crate) usage: Usage,
     pub(crate) refusals: Refusals,
@@ -35,6 +38,7 @@ impl App {
     pub fn new(store: Store, keys: Keyring, env: Env, settings: Settings) -> Self {
         Self(Arc::new(Shared {
             sessions: Sessions::new(),
+            airflows: Airflows::new(),
             limits: Limits::new(&settings.rate_limits),
             usage: Usage::default(),
             refusals: Refusals::default(),

@@ -9,18 +9,16 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use airlock_contract::Time;
 use airlock_core::{
-    Error, Result,
-    agent_token::{self, PlainAgentToken},
+    Error, Result, agent_token,
     api_token::{self, Stale, TokenHash},
     policy::Caller,
 };
-use airlock_store::{agent_tokens, api_tokens, upkeep::UsedToken};
+use airlock_store::{api_tokens, upkeep::UsedToken};
 use axum::http::{HeaderMap, header};
 use quick_cache::sync::Cache;
 
-use crate::App;
+use crate::{App, verify};
 
 /// Callers that are remembered.
 const REMEMBERED: usize = 10_000;
@@ -65,7 +63,7 @@ pub(crate) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<S
     let value = bearer(headers)?;
     let now = app.env.now();
     if value.starts_with(agent_token::PREFIX) {
-        return Err(judge_agent_token(app, value, now).await?);
+        return Err(judge_agent_token(app, value).await?);
     }
     let hash = TokenHash::of(value);
     let Some(session) = find(app, &hash).await? else {
@@ -148,24 +146,12 @@ fn malformed() -> Error {
 }
 
 /// What to tell the holder of an agent token that calls this API.
-async fn judge_agent_token(app: &App, value: &str, now: Time) -> Result<Error> {
-    let Some(id) = agent_token::parse(value) else {
-        return Ok(Error::Unauthenticated(
-            "the agent token is malformed: its checksum is wrong, so it was cut off or mistyped".into(),
-        ));
-    };
-    let not_good = Error::Unauthenticated("the agent token is not good: this server did not issue it".into());
-    let Some(judged) = agent_tokens::judge(&app.store.read().await?, &id).await? else { return Ok(not_good) };
-    let is_genuine = PlainAgentToken::derive(&app.keys, &id, &judged.stored).is_some_and(|genuine| genuine.is(value));
-    if !is_genuine {
-        return Ok(not_good);
+async fn judge_agent_token(app: &App, value: &str) -> Result<Error> {
+    match verify::bearer(app, value).await {
+        Ok(_) => {
+            Ok(Error::Denied("an agent token opens a Deployment's Airflow, not this API; use an API token".into()))
+        }
+        Err(error @ Error::Unauthenticated(_)) => Ok(error),
+        Err(error) => Err(error),
     }
-    if let Some(at) = judged.deleted_at {
-        return Ok(Error::Unauthenticated(format!("the agent token {id} was deleted at {at}")));
-    }
-    if let Some(end) = judged.end_at.filter(|end| *end <= now) {
-        return Ok(Error::Unauthenticated(format!("the agent token {id} expired at {end}")));
-    }
-    app.usage.note(UsedToken::Agent(id), now);
-    Ok(Error::Denied("an agent token opens a Deployment's Airflow, not this API; use an API token".into()))
 }

@@ -11,6 +11,7 @@
 //! What the server does on its own account is in [`upkeep`].
 
 mod adaptor;
+mod airflow;
 mod app;
 mod authenticate;
 mod bootstrap;
@@ -25,6 +26,7 @@ mod router;
 mod settings;
 mod upkeep;
 mod usage;
+mod verify;
 
 pub use app::App;
 pub use bootstrap::{FirstRecords, add_organization, bootstrap};

@@ -54,6 +54,12 @@ pub struct NewAgentToken<'a> {
     pub end_at: Option<Time>,
     /// The days after which it ends.
     pub expiry_days: Option<u32>,
+    /// The public half of the agent's own key, as PEM; then nothing is derived.
+    pub public_key: Option<&'a str>,
+    /// The worker that may use it; absent until the first registration pins it.
+    pub agent_name: Option<&'a str>,
+    /// The queues that it may take work from; absent: those of the Deployment.
+    pub queues: Option<&'a [String]>,
 }
 
 /// Counts a Deployment's agent tokens that are good at a time, so that a limit can be held. Others
@@ -93,8 +99,10 @@ pub async fn insert(
     stamp: &Stamp,
 ) -> Result<()> {
     let sql = "INSERT INTO agent_tokens (id, organization_id, deployment_id, name, description, key_id, generation, \
-               short_token, start_at, end_at, expiry_days, created_at, created_by, updated_at, updated_by) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $9, $12)";
+               short_token, start_at, end_at, expiry_days, created_at, created_by, updated_at, updated_by, \
+               public_key, agent_name, queues) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $9, $12, $13, $14, $15)";
+    let queues = token.queues.map(serde_json::to_string).transpose().map_err(Error::internal)?;
     let values = params![
         token.id,
         granted.organization(),
@@ -108,6 +116,9 @@ pub async fn insert(
         token.end_at,
         token.expiry_days,
         &stamp.by,
+        token.public_key,
+        token.agent_name,
+        &queues,
     ];
     w.conn().execute(sql, values).await?;
     Ok(())
@@ -196,7 +207,7 @@ impl Column for StoredAgentToken {
 ///
 /// Those of the database.
 pub async fn key_ids(db: &impl Reads) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT key_id FROM agent_tokens WHERE deleted_at IS NULL";
+    let sql = "SELECT DISTINCT key_id FROM agent_tokens WHERE deleted_at IS NULL AND public_key IS NULL";
     let ids: Vec<(String,)> = db.conn().all(sql, &[]).await?;
     Ok(ids.into_iter().map(|(id,)| id).collect())
 }

@@ -3,7 +3,9 @@
 //! SQL is written once, with `$1` placeholders. Rows are read by position, in the order of the
 //! column list that [`record!`] makes from the same declaration.
 
-use airlock_contract::{AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, SubjectId, Time, WorkspaceId};
+use airlock_contract::{
+    AgentId, AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, SubjectId, Time, WorkspaceId,
+};
 use airlock_core::{Error, Result, api_token::TokenHash};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut};
@@ -175,6 +177,7 @@ values! {
     &'a OrganizationId => |id| Value::Text(Some(id.as_str()));
     &'a WorkspaceId => |id| Value::Text(Some(id.as_str()));
     &'a DeploymentId => |id| Value::Text(Some(id.as_str()));
+    &'a AgentId => |id| Value::Text(Some(id.as_str()));
     &'a AgentTokenId => |id| Value::Text(Some(id.as_str()));
     &'a ApiTokenId => |id| Value::Text(Some(id.as_str()));
     &'a RoleId => |id| Value::Text(Some(id.as_str()));
@@ -289,10 +292,13 @@ columns! {
     OrganizationId: String => |text| text.into();
     WorkspaceId: String => |text| text.into();
     DeploymentId: String => |text| text.into();
+    AgentId: String => |text| text.into();
     AgentTokenId: String => |text| text.into();
     ApiTokenId: String => |text| text.into();
     RoleId: String => |text| text.into();
     SubjectId: String => |text| text.into();
+    // Short lists that no query looks into are kept as JSON.
+    Vec<String>: String => |json| serde_json::from_str(&json).map_err(|cause| crate::corrupt("list", cause))?;
 }
 
 /// Enums of the API are kept by the word that the API uses.
@@ -344,7 +350,7 @@ macro_rules! record {
 
         impl $name {
             /// The columns, in the order of the fields.
-            const COLUMNS: &str = concat!($crate::db::list!($($sql),*), $($crate::db::record!(@$authorship))?);
+            pub(crate) const COLUMNS: &str = concat!($crate::db::list!($($sql),*), $($crate::db::record!(@$authorship))?);
         }
 
         impl $crate::db::FromRow for $name {

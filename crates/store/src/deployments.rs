@@ -201,6 +201,7 @@ pub async fn update(
     let values =
         params![&settings.name, takes_agents(settings), &settings_json, stamp.at, &stamp.by, granted.deployment(),];
     w.conn().execute(sql, values).await?;
+    w.touch_authority(); // how its Airflow is reached, and from where agents may call
     get(w, granted).await
 }
 
@@ -242,6 +243,7 @@ pub async fn delete(w: &Writing, granted: &Granted<scope::Deployment>, stamp: &S
 
 /// Deletes the Deployments whose column has the value, and all tokens below them.
 pub(crate) async fn delete_where(w: &Writing, column: &'static str, value: &str, stamp: &Stamp) -> Result<u64> {
+    w.touch_authority();
     let these = format!("SELECT id FROM deployments WHERE {column}");
     agent_tokens::delete_of(w, column, value, stamp).await?;
     api_tokens::delete_where(w, &format!("deployment_id IN ({these} = $3)"), value, stamp).await?;

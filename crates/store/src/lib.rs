@@ -7,12 +7,14 @@
 //! instead of raw ids, so that no tenant filter can be left out.
 
 pub mod agent_tokens;
+pub mod airflows;
 pub mod api_tokens;
 pub mod audit;
 pub mod bootstrap;
 mod db;
 pub mod deployments;
 mod filter;
+pub mod live_tokens;
 pub mod locate;
 mod migrate;
 pub mod organizations;

@@ -71,7 +71,14 @@ pub(crate) async fn run(command: AgentToken) -> anyhow::Result<()> {
     match command {
         AgentToken::Create { at, name, description, expires_in_days } => {
             let (client, path) = at.reach().await?;
-            let body = CreateAgentTokenRequest { name, description, token_expiry_period_in_days: expires_in_days };
+            let body = CreateAgentTokenRequest {
+                name,
+                description,
+                token_expiry_period_in_days: expires_in_days,
+                agent_name: None,
+                queues: None,
+                public_key: None,
+            };
             show(&at, &client.call::<CreateAgentToken>(&path, &NoQuery {}, &body).await?)
         }
         AgentToken::List { at, offset, limit } => {

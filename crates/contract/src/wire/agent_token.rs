@@ -22,6 +22,25 @@ pub struct CreateAgentTokenRequest {
     #[garde(range(min = 1, max = 3650))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_expiry_period_in_days: Option<u32>,
+    /// The one worker that may use the token, by the name that it registers with (`airflow edge
+    /// worker -H`). The first to register when this is absent.
+    #[garde(inner(length(min = 1, max = 64), custom(text::worker_name)))]
+    #[schemars(extend("x-extension" = true))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
+    /// The queues that the worker may take work from. Those of the Deployment's worker queues when
+    /// this is absent, and `default` when it has none.
+    #[garde(length(min = 1, max = 64), inner(inner(length(min = 1, max = 256), custom(text::line))))]
+    #[schemars(extend("x-extension" = true))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queues: Option<Vec<String>>,
+    /// The public half of a key that the agent made for itself, Ed25519 or RSA, as PEM (RFC 7468,
+    /// `PUBLIC KEY`). The agent signs with the other half; there is no secret value then, and the
+    /// answer has no `token`.
+    #[garde(length(max = 8192))]
+    #[schemars(extend("x-extension" = true))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
 }
 
 sorts! {

@@ -24,6 +24,16 @@ pub fn short_line(text: &str, (): &()) -> garde::Result {
     if text.chars().count() > 256 { Err(garde::Error::new("length is greater than 256")) } else { Ok(()) }
 }
 
+/// The name of a worker, as it can stand in a path without being escaped.
+pub fn worker_name(text: &str, (): &()) -> garde::Result {
+    let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b)) && !text.starts_with('.');
+    if fits {
+        Ok(())
+    } else {
+        Err(garde::Error::new("may have letters, digits, - _ . and @, and must not begin with a dot"))
+    }
+}
+
 /// Any text that both databases can keep: PostgreSQL has no NUL in a text.
 pub fn prose(text: &str, (): &()) -> garde::Result {
     if text.contains('\0') { Err(garde::Error::new("must not contain the NUL character")) } else { Ok(()) }

@@ -56,6 +56,9 @@ impl Write<CreateAgentToken> for Handlers {
             short_token: &plain.short(),
             end_at: end(call.now, days),
             expiry_days: days,
+            public_key: None,
+            agent_name: call.body.agent_name.as_deref(),
+            queues: call.body.queues.as_deref(),
         };
         agent_tokens::insert(w, call.granted, &token, &call.stamp()).await?;
         let made = view(agent_tokens::get(w, call.granted, &id).await?);

@@ -24,10 +24,8 @@ use secrecy::ExposeSecret;
 use crate::{
     App,
     adaptor::{Call, Changed, Handlers, Read, Write},
+    airflow::BASE_URL,
 };
-
-/// The environment variable by which a Deployment knows its Airflow, as Airflow itself does.
-const BASE_URL: &str = "AIRFLOW__API__BASE_URL";
 
 impl Read<ListDeployments> for Handlers {
     async fn read(call: &Call<'_, ListDeployments>, db: &Reading) -> Result<DeploymentsPaginated> {
@@ -170,7 +168,7 @@ fn name_queues(app: &App, settings: &mut DeploymentSettings, old: Option<&Deploy
 }
 
 /// The name under which a secret value is sealed: it opens in its own place only.
-fn identity(deployment: &DeploymentId, name: &str) -> String {
+pub(crate) fn identity(deployment: &DeploymentId, name: &str) -> String {
     format!("deployment/{deployment}/variable/{name}")
 }
 

@@ -1,0 +1,133 @@
+//! The Airflow of a Deployment: where it is, and how requests to it are signed.
+//!
+//! A Deployment knows its Airflow through its own environment variables, as any Airflow would, so
+//! that the stock Terraform provider and CLI can set them.
+
+use std::sync::Arc;
+
+use airlock_contract::{DeploymentId, OrganizationId};
+use airlock_core::{Error, Result};
+use airlock_store::{
+    airflows,
+    deployments::{Variable, VariableValue},
+};
+use quick_cache::sync::Cache;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{App, handlers::deployments::identity};
+
+/// Where the Airflow's API server is.
+pub(crate) const BASE_URL: &str = "AIRFLOW__API__BASE_URL";
+
+/// The Airflow's signing secret, for edge3 below 5.0.
+pub(crate) const JWT_SECRET: &str = "AIRFLOW__API_AUTH__JWT_SECRET";
+
+/// Deployments whose Airflow is remembered.
+const REMEMBERED: usize = 1000;
+
+/// A Deployment's Airflow.
+pub(crate) struct Airflow {
+    pub(crate) organization: OrganizationId,
+    pub(crate) deployment: DeploymentId,
+    /// The API server's URL, without a slash at the end; absent until it is attached.
+    pub(crate) url: Option<String>,
+    pub(crate) signing: Signing,
+    /// Whether remote agents may reach it.
+    pub(crate) takes_agents: bool,
+    /// The address ranges from which agents may call, in CIDR form; any when empty.
+    pub(crate) allowed_ranges: Vec<String>,
+    /// The queues of tokens that name none.
+    pub(crate) queues: Vec<String>,
+}
+
+/// How requests to an Airflow's edge API are signed.
+pub(crate) enum Signing {
+    /// With the Airflow's own secret (HS512), as its workers would: edge3 below 5.0. The issuer
+    /// is that of `AIRFLOW__API_AUTH__JWT_ISSUER`, if the Airflow has one.
+    Secret { secret: SecretString, issuer: Option<String> },
+    /// With Airlock's key (EdDSA), which the Airflow finds by `[edge] trusted_jwks_url`: edge3
+    /// from 5.0. Issuer and audience are those of the Airflow's `[edge]` section.
+    OwnKey { issuer: String, audience: String },
+}
+
+/// Airflows that are remembered, each with the revision at which it was read; as
+/// [`crate::authenticate::Sessions`].
+pub(crate) struct Airflows(Cache<DeploymentId, (u64, Arc<Airflow>)>);
+
+impl Airflows {
+    pub(crate) fn new() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+}
+
+impl Airflow {
+    /// The Airflow of a Deployment; `None` when there is no such Deployment.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database; [`Error::Internal`] when a secret does not open.
+    pub(crate) async fn of(app: &App, deployment: &DeploymentId) -> Result<Option<Arc<Self>>> {
+        // Read before the database is: a change that is acknowledged meanwhile makes the entry stale.
+        let revision = app.store.authority_revision();
+        if let (Some(revision), Some((known, airflow))) = (revision, app.airflows.0.get(deployment))
+            && known == revision
+        {
+            return Ok(Some(airflow));
+        }
+        let Some((record, variables)) = airflows::find(&app.store.read().await?, deployment).await? else {
+            return Ok(None);
+        };
+        let airflow = Arc::new(Self::read(app, record, &variables)?);
+        if let Some(revision) = revision {
+            app.airflows.0.insert(deployment.clone(), (revision, Arc::clone(&airflow)));
+        }
+        Ok(Some(airflow))
+    }
+
+    fn read(app: &App, record: airflows::AirflowRecord, variables: &[Variable]) -> Result<Self> {
+        let value = |name: &str| value(app, variables, name);
+        let url = value(BASE_URL)?.map(|url| url.expose_secret().trim_end_matches('/').to_owned());
+        let plain = |name: &str| value(name).map(|text| text.map(|text| text.expose_secret().to_owned()));
+        let signing = match value(JWT_SECRET)? {
+            Some(secret) => Signing::Secret { secret, issuer: plain("AIRFLOW__API_AUTH__JWT_ISSUER")? },
+            None => Signing::OwnKey {
+                issuer: plain("AIRFLOW__EDGE__JWT_ISSUER")?.unwrap_or_else(|| app.settings.public_url.clone()),
+                audience: plain("AIRFLOW__EDGE__JWT_AUDIENCE")?.unwrap_or_else(|| "api".into()),
+            },
+        };
+        let remote = record.settings.remote_execution;
+        let mut queues: Vec<String> =
+            record.settings.worker_queues.unwrap_or_default().into_iter().map(|queue| queue.name).collect();
+        if queues.is_empty() {
+            queues.push("default".into());
+        }
+        Ok(Self {
+            organization: record.organization,
+            deployment: record.deployment,
+            url: url.filter(|url| !url.is_empty()),
+            signing,
+            takes_agents: remote.as_ref().is_some_and(|remote| remote.enabled),
+            allowed_ranges: remote.and_then(|remote| remote.allowed_ip_address_ranges).unwrap_or_default(),
+            queues,
+        })
+    }
+}
+
+/// The value of a variable, opened if it is a secret; `None` when it is absent or empty.
+fn value(app: &App, variables: &[Variable], name: &str) -> Result<Option<SecretString>> {
+    let Some(variable) = variables.iter().find(|variable| variable.name == name) else { return Ok(None) };
+    let text = match &variable.value {
+        VariableValue::Plain(text) => SecretString::from(text.as_str()),
+        VariableValue::Secret(None) => return Ok(None),
+        VariableValue::Secret(Some(sealed)) => {
+            let opened = app.keys.open(&identity(&variable.deployment, name), sealed)?;
+            SecretString::from(opened.expose_secret().as_str())
+        }
+    };
+    Ok((!text.expose_secret().is_empty()).then_some(text))
+}
+
+/// What to tell when a Deployment's Airflow is not attached. Waiting mends it: somebody attaches it.
+pub(crate) fn not_attached(deployment: &DeploymentId) -> Error {
+    Error::Busy(format!("the Deployment {deployment} does not say where its Airflow is: it lacks {BASE_URL}"))
+}
