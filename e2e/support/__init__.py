@@ -1,0 +1,1 @@
+"""What the end-to-end test is built from. Python's standard library only."""
