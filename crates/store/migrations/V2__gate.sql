@@ -68,8 +68,7 @@ CREATE INDEX agent_jobs_of_token ON agent_jobs (token_id, ended_at);
 CREATE INDEX agent_jobs_of_agent ON agent_jobs (agent_id, ended_at);
 
 -- What is left to do in an Airflow after a token stopped being good: fail its tasks, take its
--- worker offline. Written with the change that ended the token. It keeps how to reach the Airflow,
--- which may be deleted together with the token.
+-- worker offline. Written with the change that ended the token.
 CREATE TABLE cutoffs (
     id              TEXT PRIMARY KEY,
     organization_id TEXT NOT NULL,
@@ -77,19 +76,28 @@ CREATE TABLE cutoffs (
     token_id        TEXT NOT NULL,
     -- DELETED, EXPIRED or REPLACED.
     cause           TEXT NOT NULL,
-    airflow_url     TEXT NOT NULL,
-    -- The Airflow's signing secret as its Deployment kept it, if it had one.
-    airflow_secret     BYTEA,
-    airflow_secret_key TEXT,
     created_at      BIGINT NOT NULL,
     attempts        BIGINT NOT NULL,
     next_at         BIGINT NOT NULL,
-    -- What went wrong last.
+    -- What went wrong last. With it, one that is done was given up.
     fault           TEXT,
     done_at         BIGINT
 );
 CREATE INDEX cutoffs_due ON cutoffs (done_at, next_at);
 CREATE INDEX cutoffs_of_token ON cutoffs (token_id);
+CREATE INDEX agent_jobs_live ON agent_jobs (token_id) WHERE ended_at IS NULL;
+
+-- How the Airflow was reached then: the variables of a Deployment that may be deleted together
+-- with the token, as they were kept.
+CREATE TABLE cutoff_variables (
+    cutoff_id    TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    plain_value  TEXT,
+    sealed_value BYTEA,
+    key_id       TEXT,
+    updated_at   BIGINT NOT NULL,
+    PRIMARY KEY (cutoff_id, name)
+);
 
 -- What the last look at a Deployment's Airflow found.
 CREATE TABLE deployment_health (

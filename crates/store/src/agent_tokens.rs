@@ -7,6 +7,7 @@ use airlock_core::{Error, Result, agent_token::StoredAgentToken, policy::Granted
 
 use crate::{
     Page, Stamp, Writing,
+    cutoffs::{self, Cause},
     db::{Column, Reads, Row, params, record, sealed::Sealed},
     filter::Filter,
     page::total,
@@ -161,6 +162,8 @@ pub async fn get(db: &impl Reads, granted: &Granted<scope::Deployment>, id: &Age
 ///
 /// [`Error::NotFound`] when it is not there.
 pub async fn delete(w: &Writing, granted: &Granted<scope::Deployment>, id: &AgentTokenId, stamp: &Stamp) -> Result<()> {
+    let this = "t.id = $3 AND t.deleted_at IS NULL";
+    cutoffs::insert_for_tokens(w, this, id.as_str(), Cause::Deleted, stamp.at).await?;
     let sql = "UPDATE agent_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 \
                WHERE id = $3 AND deployment_id = $4 AND deleted_at IS NULL";
     match w.conn().execute(sql, params![stamp.at, &stamp.by, id, granted.deployment()]).await? {
@@ -171,10 +174,9 @@ pub async fn delete(w: &Writing, granted: &Granted<scope::Deployment>, id: &Agen
 
 /// Deletes all tokens of the Deployments that the condition picks; `$3` is its value.
 pub(crate) async fn delete_of(w: &Writing, condition: &str, value: &str, stamp: &Stamp) -> Result<()> {
-    let sql = format!(
-        "UPDATE agent_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 \
-         WHERE deleted_at IS NULL AND deployment_id IN (SELECT id FROM deployments WHERE {condition} = $3)"
-    );
+    let these = format!("deleted_at IS NULL AND deployment_id IN (SELECT id FROM deployments WHERE {condition} = $3)");
+    cutoffs::insert_for_tokens(w, &format!("t.{these}"), value, Cause::Deleted, stamp.at).await?;
+    let sql = format!("UPDATE agent_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 WHERE {these}");
     w.conn().execute(&sql, params![stamp.at, &stamp.by, value]).await?;
     Ok(())
 }

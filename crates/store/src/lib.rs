@@ -11,6 +11,7 @@ pub mod airflows;
 pub mod api_tokens;
 pub mod audit;
 pub mod bootstrap;
+pub mod cutoffs;
 mod db;
 pub mod deployments;
 mod filter;
