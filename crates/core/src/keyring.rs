@@ -32,6 +32,7 @@ pub(crate) struct Master {
     pub(crate) verifying: DecodingKey,
     pub(crate) public: Vec<u8>,
     sealing: LessSafeKey,
+    tasks: LessSafeKey,
 }
 
 impl Keyring {
@@ -102,12 +103,8 @@ impl Keyring {
     /// [`Error::Internal`] when the cipher refuses, which it has no reason to.
     pub fn seal(&self, env: &Env, identity: &str, plain: &str) -> Result<Sealed> {
         let key = self.current();
-        let nonce: [u8; NONCE_LEN] = env.random();
-        let mut bytes = plain.as_bytes().to_vec();
-        key.sealing
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(identity), &mut bytes)
-            .map_err(|_| Error::internal("a value could not be sealed"))?;
-        Ok(Sealed { key_id: key.id.clone(), bytes: [&nonce[..], &bytes].concat() })
+        let bytes = seal(&key.sealing, env, identity, plain.as_bytes().to_vec())?;
+        Ok(Sealed { key_id: key.id.clone(), bytes })
     }
 
     /// Decrypts what [`Self::seal`] made for the same identity.
@@ -123,13 +120,37 @@ impl Keyring {
             ))
         })?;
         let broken = || Error::internal(format!("the sealed value of {identity} does not open"));
-        let (nonce, bytes) = sealed.bytes.split_at_checked(NONCE_LEN).ok_or_else(broken)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| broken())?;
-        let mut bytes = bytes.to_vec();
-        let plain = key.sealing.open_in_place(nonce, Aad::from(identity), &mut bytes).map_err(|_| broken())?;
+        let mut bytes = sealed.bytes.clone();
+        let plain = open(&key.sealing, identity, &mut bytes).ok_or_else(broken)?;
         let plain = String::from_utf8(plain.to_vec()).map_err(|_| broken())?;
         Ok(SecretBox::new(Box::new(plain)))
     }
+
+    /// Encrypts what a worker shall hold for a task, and tells with which master key.
+    pub(crate) fn seal_task_token(&self, env: &Env, deployment: &str, plain: Vec<u8>) -> Result<(&str, Vec<u8>)> {
+        let key = self.current();
+        Ok((&key.id, seal(&key.tasks, env, deployment, plain)?))
+    }
+
+    /// Decrypts what [`Self::seal_task_token`] made for the same Deployment, in place.
+    pub(crate) fn open_task_token<'a>(&self, key_id: &str, deployment: &str, bytes: &'a mut [u8]) -> Option<&'a [u8]> {
+        open(&self.by_id(key_id)?.tasks, deployment, bytes)
+    }
+}
+
+/// Encrypts under a key: nonce, ciphertext and tag.
+fn seal(key: &LessSafeKey, env: &Env, identity: &str, mut bytes: Vec<u8>) -> Result<Vec<u8>> {
+    let nonce: [u8; NONCE_LEN] = env.random();
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(identity), &mut bytes)
+        .map_err(|_| Error::internal("a value could not be sealed"))?;
+    Ok([&nonce[..], &bytes].concat())
+}
+
+/// Decrypts what [`seal`] made, in place.
+fn open<'a>(key: &LessSafeKey, identity: &str, bytes: &'a mut [u8]) -> Option<&'a [u8]> {
+    let (nonce, bytes) = bytes.split_at_mut_checked(NONCE_LEN)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    key.open_in_place(nonce, Aad::from(identity), bytes).ok().map(|plain| &*plain)
 }
 
 /// A value as it is stored: encrypted, and with the id of the master key that opens it.
@@ -162,14 +183,17 @@ fn derive(id: &str, key: &[u8]) -> Master {
         out
     };
     let (signing, public) = crate::api_token::key_pair(&expand("api token signature"));
-    let sealing = UnboundKey::new(&AES_256_GCM, &expand("stored values")).expect("the key has 32 bytes");
+    let cipher = |purpose: &str| {
+        LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &expand(purpose)).expect("the key has 32 bytes"))
+    };
     Master {
         id: id.to_owned(),
         agents: hmac::Key::new(hmac::HMAC_SHA512, &expand("agent tokens")),
         verifying: DecodingKey::from_ed_der(&public),
         signing,
         public,
-        sealing: LessSafeKey::new(sealing),
+        sealing: cipher("stored values"),
+        tasks: cipher("task tokens"),
     }
 }
 

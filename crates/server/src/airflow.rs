@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use airlock_contract::{DeploymentId, OrganizationId};
-use airlock_core::{Error, Result};
+use airlock_core::{Error, Result, gate::upstream::Signing};
 use airlock_store::{
     airflows,
     deployments::{Variable, VariableValue},
@@ -38,16 +38,6 @@ pub(crate) struct Airflow {
     pub(crate) allowed_ranges: Vec<String>,
     /// The queues of tokens that name none.
     pub(crate) queues: Vec<String>,
-}
-
-/// How requests to an Airflow's edge API are signed.
-pub(crate) enum Signing {
-    /// With the Airflow's own secret (HS512), as its workers would: edge3 below 5.0. The issuer
-    /// is that of `AIRFLOW__API_AUTH__JWT_ISSUER`, if the Airflow has one.
-    Secret { secret: SecretString, issuer: Option<String> },
-    /// With Airlock's key (EdDSA), which the Airflow finds by `[edge] trusted_jwks_url`: edge3
-    /// from 5.0. Issuer and audience are those of the Airflow's `[edge]` section.
-    OwnKey { issuer: String, audience: String },
 }
 
 /// Airflows that are remembered, each with the revision at which it was read; as

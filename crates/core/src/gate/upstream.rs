@@ -1,0 +1,92 @@
+//! Signs requests to an Airflow's edge API.
+
+use airlock_contract::AgentTokenId;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use super::path::MethodClaim;
+use crate::{Env, Error, Result, keyring::Keyring};
+
+/// How long a request's signature is good, in seconds. Airflow allows its own leeway on top.
+const LIFETIME: i64 = 30;
+
+/// How requests to an Airflow's edge API are signed.
+#[derive(Clone, Debug)]
+pub enum Signing {
+    /// With the Airflow's own secret (HS512), as its workers would: edge3 below 5.0.
+    Secret {
+        /// `[api_auth] jwt_secret`.
+        secret: SecretString,
+        /// `[api_auth] jwt_issuer`, if the Airflow has one.
+        issuer: Option<String>,
+    },
+    /// With Airlock's key (EdDSA), which the Airflow finds by `[edge] trusted_jwks_url`: edge3
+    /// from 5.0.
+    OwnKey {
+        /// `[edge] jwt_issuer`.
+        issuer: String,
+        /// `[edge] jwt_audience`.
+        audience: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    method: String,
+    aud: &'a str,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+    jti: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sub: Option<&'a str>,
+}
+
+impl Signing {
+    /// Makes the `Authorization` of one request: a JWT, without `Bearer`, that is good for that
+    /// request and for half a minute.
+    ///
+    /// Airflow is told on whose behalf only where it can know (`sub`, with our own key): with its
+    /// secret we speak as any of its workers does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] when signing fails, which it has no reason to.
+    pub fn sign(
+        &self,
+        keys: &Keyring,
+        env: &Env,
+        method: MethodClaim<'_>,
+        on_behalf_of: &AgentTokenId,
+    ) -> Result<SecretString> {
+        let now = env.now().as_seconds();
+        let claims = Claims {
+            method: method.to_string(),
+            aud: "api",
+            iat: now,
+            nbf: now,
+            exp: now + LIFETIME,
+            jti: URL_SAFE_NO_PAD.encode(env.random::<16>()),
+            iss: None,
+            sub: None,
+        };
+        let signed = match self {
+            Self::Secret { secret, issuer } => {
+                let claims = Claims { iss: issuer.as_deref(), ..claims };
+                let key = EncodingKey::from_secret(secret.expose_secret().as_bytes());
+                jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &key)
+            }
+            Self::OwnKey { issuer, audience } => {
+                let claims = Claims { aud: audience, iss: Some(issuer), sub: Some(on_behalf_of.as_str()), ..claims };
+                let key = keys.current();
+                let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
+                jsonwebtoken::encode(&header, &claims, &key.signing)
+            }
+        };
+        Ok(signed.map_err(Error::internal)?.into())
+    }
+}
