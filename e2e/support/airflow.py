@@ -102,8 +102,7 @@ class Airflow:
         until("the API server answers", lambda: self.api("GET", "/monitor/health").status == 200, 120, self.servers)
         self.token = http.call("GET", f"{self.url}/auth/token").expect(201).json["access_token"]
         for dag in dags:
-            known = lambda: self.api("GET", f"/dags/{dag}").status == 200  # noqa: E731
-            until(f"the Dag {dag} is known", known, 60, self.servers)
+            until(f"the Dag {dag} is known", lambda: self.api("GET", f"/dags/{dag}").status == 200, 60, self.servers)
             self.api("PATCH", f"/dags/{dag}", {"is_paused": False}).expect(200)
 
     def api(self, method: str, path: str, body=None) -> http.Answer:
@@ -134,6 +133,6 @@ class Run:
     def fail(self, task: str):
         self.airflow.api("PATCH", f"{self.path}/taskInstances/{task}", {"new_state": "failed"}).expect(200)
 
-    def task_log(self, task: str) -> str:
+    def log_has(self, task: str, text: str) -> bool:
         answer = self.airflow.api("GET", f"{self.path}/taskInstances/{task}/logs/1?full_content=true")
-        return answer.body.decode() if answer.status == 200 else ""
+        return answer.status == 200 and text in answer.body.decode()

@@ -33,7 +33,7 @@ class Direct:
             until("the Dag's run ends well", lambda: run.state() == "success", 60, [worker])
         with steps("a long task runs, and is failed by Airflow"):
             run = airflow.trigger("long_default")
-            until("the task's log says that it waits", lambda: "waiting to be cut off" in run.task_log("wait"), 60, [worker])
+            until("its log says that it waits", lambda: run.log_has("wait", "waiting to be"), 60, [worker])
             self.wait_while_long_task_runs()
             run.fail("wait")
             until("the worker is idle again", lambda: airflow.workers().get("one") == "idle", 60, [worker])

@@ -1,0 +1,50 @@
+"""Airlock's server, and what an operator does with it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from . import docs, http
+from .airflow import clean_env
+from .processes import Failed, Process, until
+
+
+class Airlock:
+    def __init__(self, binary: Path, home: Path):
+        home.mkdir(parents=True)
+        self.home = home
+        argv = [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", home / "data", "--log", "info"]
+        self.server = Process("airlock", argv, clean_env(home), home / "airlock.log")
+        # It says what it made at its first start; the line to paste is the last of it.
+        until("Airlock makes its first records", lambda: "\ncurl " in self.server.text(), 30, [self.server])
+        said = self.server.text()
+        self.url = found(r"curl .*'(http://[^/]+)/", said)
+        self.env = clean_env(
+            home,
+            AIRLOCK_URL=self.url,
+            AIRLOCK_TOKEN=found(r"API token +(\S+)", said),
+            AIRLOCK_ORGANIZATION=found(r"Organization +(\S+)", said),
+            AIRLOCK_WORKSPACE=found(r"Workspace +(\S+)", said),
+        )
+        until("Airlock answers", lambda: self.get("").status == 200, 30, [self.server])
+
+    def follow(self, block: str, **values: str):
+        """Runs a block of the documentation in a shell, as its reader would; its answer, if it is JSON."""
+        argv = ["bash", "-euo", "pipefail", "-c", docs.block(block, **values)]
+        done = subprocess.run(argv, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if done.returncode:
+            raise Failed(f"{block}: exit code {done.returncode}: {done.stdout}{done.stderr}")
+        return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
+
+    def get(self, path: str) -> http.Answer:
+        """Gets something in the Organization."""
+        organization = self.env["AIRLOCK_ORGANIZATION"]
+        return http.call("GET", f"{self.url}/v1/organizations/{organization}{path}", self.env["AIRLOCK_TOKEN"])
+
+
+def found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text)
+    if not match:
+        raise Failed(f"Airlock did not print {pattern}")
+    return match[1]
