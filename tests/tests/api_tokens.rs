@@ -380,7 +380,7 @@ on_both! {
         let good = format!("Bearer {}", world.owner);
         send(&[&good]).await.expect(200);
         send(&[&format!("bearer {}", world.owner)]).await.expect(200);
-        let missing = "there is no bearer token; send the header Authorization: Bearer <API token>";
+        let missing = "there is no bearer token; send the header Authorization: Bearer <token>";
         for (values, message) in [
             (&[][..], missing),
             (&[world.owner.as_str()], missing),

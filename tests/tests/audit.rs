@@ -173,7 +173,7 @@ on_both! {
         assert_eq!(reasons, [
             deleted.as_str(),
             "the bearer token is malformed: it is neither an API token (a JWT) nor an agent token",
-            "there is no bearer token; send the header Authorization: Bearer <API token>",
+            "there is no bearer token; send the header Authorization: Bearer <token>",
         ]);
         for record in &refused {
             assert_eq!((&record["statusCode"], &record["operationId"]), (&json!(401), &json!("ListWorkspaces")));

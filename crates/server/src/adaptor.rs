@@ -1,7 +1,7 @@
 //! Between HTTP and the handlers: one function for reads, one for writes, one for downloads, made
 //! for each operation from its declaration.
 //!
-//! Only this module commits, and a commit takes the audit entry, so nothing changes unaudited. A
+//! Handlers do not commit: [`change::commit`] does, with the audit entry, so nothing changes unaudited. A
 //! handler cannot be reached without the policy's proof, because there is no other way to make a
 //! [`Call`].
 
@@ -29,13 +29,12 @@ use axum::{
 use crate::{
     App,
     authenticate::{Session, authenticate},
+    change::{self, Change},
     envelope,
     input::{self, QueryReader},
-    request::{Origin, RequestId, shown_path},
+    record,
+    request::shown_path,
 };
-
-/// How often a write is tried when the database says that trying again would help.
-const TRIES: u32 = 3;
 
 /// A request that was authenticated, read, and authorized.
 pub(crate) struct Call<'a, O: Operation> {
@@ -127,6 +126,20 @@ impl<O: Operation> Asked<'_, O> {
     }
 }
 
+impl<O: Operation> Change for Asked<'_, O>
+where
+    Handlers: Write<O>,
+{
+    type Output = O::Output;
+
+    async fn make(&self, w: &Writing) -> Result<(O::Output, Entry)> {
+        let call = self.call();
+        let changed = <Handlers as Write<O>>::write(&call, w).await?;
+        let entry = change_entry(self, &changed, call.now);
+        Ok((changed.output, entry))
+    }
+}
+
 pub(crate) async fn read<O: Operation>(route: Arc<Route>, path: Positions, request: Request) -> Response
 where
     Handlers: Read<O>,
@@ -148,24 +161,8 @@ where
 {
     respond::<O>(&route, path, request, async |mut asked| {
         asked.db = None; // nobody holds one connection while waiting for another
-        let mut tries = TRIES;
-        loop {
-            tries -= 1;
-            let w = route.app.store.write().await?;
-            let call = asked.call();
-            match <Handlers as Write<O>>::write(&call, &w).await {
-                Ok(changed) => {
-                    let entry = change_entry(&asked, &changed, call.now);
-                    w.commit(&entry).await?;
-                    return answer::<O>(&route, &changed.output);
-                }
-                Err(Error::Busy(cause)) if tries > 0 => tracing::debug!(cause, "a change is tried again"),
-                Err(error) => {
-                    w.abandon().await?;
-                    return Err(error);
-                }
-            }
-        }
+        let output = change::commit(&route.app, &asked).await?;
+        answer::<O>(&route, &output)
     })
     .await
 }
@@ -189,6 +186,9 @@ async fn respond<O: Operation>(
     handle: impl AsyncFnOnce(Asked<'_, O>) -> Result<Response>,
 ) -> Response {
     let (parts, body) = request.into_parts();
+    if let Err(error) = input::pinned_version(&parts.headers) {
+        return envelope::respond(error);
+    }
     let session = match authenticate(&route.app, &parts.headers).await {
         Ok(session) => session,
         Err(error) => {
@@ -248,42 +248,26 @@ fn change_entry<O: Operation, T>(asked: &Asked<'_, O>, changed: &Changed<T>, now
         outcome: Outcome::Changed,
         entity_type: Some(changed.entity_type.into()),
         entity_id: Some(changed.entity_id.clone()),
-        ..entry::<O>(&asked.route.app, asked.parts, Some(&asked.session.caller), now)
+        ..record::by(record::of(&asked.route.app, asked.parts, O::ID, now), &asked.session.caller)
     }
 }
 
 fn note_refusal<O: Operation>(app: &App, parts: &Parts, caller: Option<&Caller>, error: &Error) {
-    if !matches!(error, Error::Unauthenticated(_) | Error::Denied(_) | Error::Hidden(_)) {
-        return;
-    }
-    let mut entry = entry::<O>(app, parts, caller, app.env.now());
-    entry.status = envelope::status(error).as_u16().into();
-    entry.reason = Some(error.to_string());
-    if caller.is_none() {
+    let Some(entry) = record::refused(record::of(app, parts, O::ID, app.env.now()), error) else { return };
+    app.refusals.note(match caller {
+        Some(caller) => record::by(entry, caller),
         // Nobody is authenticated, so the Organization is the one that was knocked at.
-        entry.organization =
-            parts.uri.path().split('/').skip_while(|part| *part != "organizations").nth(1).map(Into::into);
-    }
-    app.refusals.note(entry);
-}
-
-/// A record of this request.
-fn entry<O: Operation>(app: &App, parts: &Parts, caller: Option<&Caller>, now: Time) -> Entry {
-    let origin = Origin::of(parts);
-    Entry {
-        organization: caller.map(|caller| caller.organization.clone()),
-        subject_id: caller.map(|caller| caller.id.clone()),
-        subject_type: caller.map(|caller| caller.kind),
-        subject_name: caller.map(|caller| caller.name.clone()),
-        method: O::METHOD.as_str().into(),
-        path: shown_path(parts.uri.path()),
-        source_ip: origin.source_ip.map(|ip| ip.to_string()),
-        user_agent: origin.user_agent,
-        client: origin.client,
-        client_version: origin.client_version,
-        request_id: parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
-        ..Entry::new(&app.env, now, O::ID)
-    }
+        None => Entry {
+            organization: parts
+                .uri
+                .path()
+                .split('/')
+                .skip_while(|part| *part != "organizations")
+                .nth(1)
+                .map(Into::into),
+            ..entry
+        },
+    });
 }
 
 /// The values of the path's parameters, which the router has named by position; or why it could

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use airlock_contract::{DeploymentId, OrganizationId};
+use airlock_contract::{DeploymentId, OrganizationId, WorkspaceId};
 use airlock_core::{Error, Result, gate::upstream::Signing};
 use airlock_store::{
     airflows,
@@ -28,6 +28,7 @@ const REMEMBERED: usize = 1000;
 /// A Deployment's Airflow.
 pub(crate) struct Airflow {
     pub(crate) organization: OrganizationId,
+    pub(crate) workspace: WorkspaceId,
     pub(crate) deployment: DeploymentId,
     /// The API server's URL, without a slash at the end; absent until it is attached.
     pub(crate) url: Option<String>,
@@ -93,6 +94,7 @@ impl Airflow {
         }
         Ok(Self {
             organization: record.organization,
+            workspace: record.workspace,
             deployment: record.deployment,
             url: url.filter(|url| !url.is_empty()),
             signing,

@@ -60,7 +60,15 @@ impl Sessions {
 /// [`Error::Unauthenticated`] with the reason; [`Error::Denied`] for an agent token, which is
 /// good, but not here.
 pub(crate) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Session>> {
-    let value = bearer(headers)?;
+    session(app, bearer(headers)?).await
+}
+
+/// Finds out who makes a request, by the value of the API token.
+///
+/// # Errors
+///
+/// As [`authenticate`].
+pub(crate) async fn session(app: &App, value: &str) -> Result<Arc<Session>> {
     let now = app.env.now();
     if value.starts_with(agent_token::PREFIX) {
         return Err(judge_agent_token(app, value).await?);
@@ -84,9 +92,13 @@ pub(crate) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<S
 }
 
 /// The value of the bearer token (RFC 6750 section 2.1).
-fn bearer(headers: &HeaderMap) -> Result<&str> {
+///
+/// # Errors
+///
+/// [`Error::Unauthenticated`] when there is none, or more than one.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str> {
     let missing =
-        || Error::Unauthenticated("there is no bearer token; send the header Authorization: Bearer <API token>".into());
+        || Error::Unauthenticated("there is no bearer token; send the header Authorization: Bearer <token>".into());
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let first = all.next().ok_or_else(missing)?;
     if all.next().is_some() {
@@ -101,7 +113,8 @@ fn bearer(headers: &HeaderMap) -> Result<&str> {
     if value.len() > LONGEST { Err(malformed()) } else { Ok(value) }
 }
 
-async fn find(app: &App, hash: &TokenHash) -> Result<Option<Arc<Session>>> {
+/// The live token that has a hash, whether it has ended or not.
+pub(crate) async fn find(app: &App, hash: &TokenHash) -> Result<Option<Arc<Session>>> {
     // Read before the database is: a change that is acknowledged meanwhile makes the entry stale.
     let revision = app.store.authority_revision();
     if let (Some(revision), Some(known)) = (revision, app.sessions.0.get(hash))

@@ -1,11 +1,11 @@
-//! The outermost layer: request ids, the pinned version, and the envelope of errors.
+//! The outermost layer: request ids, and the envelope of errors.
 //!
 //! Inner layers answer with an [`Error`] inside of the response; it becomes JSON here, in the one
 //! place that knows the request's id.
 
 use std::panic::AssertUnwindSafe;
 
-use airlock_contract::{API_VERSION, wire};
+use airlock_contract::wire;
 use airlock_core::Error;
 use axum::{
     extract::{Request, State},
@@ -53,13 +53,10 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
     request.extensions_mut().insert(id.clone());
     let (method, uri) = (request.method().clone(), request.uri().clone());
 
-    let mut response = match pinned_version(&request) {
-        Err(error) => respond(error),
-        Ok(()) => AssertUnwindSafe(next.run(request))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|panic| respond(Error::internal(format!("a handler panicked: {}", panic_text(&*panic))))),
-    };
+    let mut response = AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| respond(Error::internal(format!("a handler panicked: {}", panic_text(&*panic)))));
     if let Some(Pending(error)) = response.extensions_mut().remove() {
         log(&error, &id, &format!("{method} {}", shown_path(uri.path())));
         response = envelope(&error, &id, response.headers());
@@ -70,18 +67,8 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
     response
 }
 
-fn pinned_version(request: &Request) -> Result<(), Error> {
-    match request.headers().get("x-api-version") {
-        Some(version) if version != API_VERSION => Err(Error::field(
-            "constraint",
-            "X-API-Version",
-            format!("this server speaks version {API_VERSION}; leave the header out for the newest"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn log(error: &Error, id: &RequestId, what: &str) {
+/// Writes what only we should know of an error to the log.
+pub(crate) fn log(error: &Error, id: &RequestId, what: &str) {
     match error {
         Error::Internal(cause) => tracing::error!(request_id = %id.0, cause, "{what} failed"),
         Error::Busy(cause) => tracing::warn!(request_id = %id.0, cause, "{what} could not be served now"),

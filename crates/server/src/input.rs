@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use airlock_contract::{
-    Operation, beta,
+    API_VERSION, Operation, beta,
     openapi::{self, QueryParameter},
     operation::Input,
     path::PathParameters,
@@ -22,6 +22,22 @@ const LARGEST_BODY: usize = 1 << 20;
 
 /// How long a client may take to send its body.
 const BODY_PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Looks at the version of the API that a client wants.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] when this server does not speak it.
+pub(crate) fn pinned_version(headers: &HeaderMap) -> Result<()> {
+    match headers.get("x-api-version") {
+        Some(version) if version != API_VERSION => Err(Error::field(
+            "constraint",
+            "X-API-Version",
+            format!("this server speaks version {API_VERSION}; leave the header out for the newest"),
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// The path's parameters, by position: the router names them so, for the same position can have
 /// different names in the API.
@@ -132,7 +148,12 @@ fn is_json(headers: &HeaderMap) -> bool {
         || essence.len() > 5 && essence[essence.len() - 5..].eq_ignore_ascii_case("+json")
 }
 
-async fn collect(body: Body) -> Result<Bytes> {
+/// Reads a body to its end.
+///
+/// # Errors
+///
+/// [`Error::TooLarge`]; [`Error::Invalid`] when it does not come whole and in time.
+pub(crate) async fn collect(body: Body) -> Result<Bytes> {
     let limited = axum::body::to_bytes(body, LARGEST_BODY);
     match tokio::time::timeout(BODY_PATIENCE, limited).await {
         Ok(Ok(bytes)) => Ok(bytes),

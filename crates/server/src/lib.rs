@@ -2,8 +2,7 @@
 //!
 //! A request passes through, in this order:
 //!
-//! 1. [`envelope`]: gives it an id, and the answer its headers; turns an error or a panic into the
-//!    API's error envelope.
+//! 1. [`envelope`]: gives it an id, and turns an error or a panic into the API's error envelope.
 //! 2. [`adaptor`]: one per operation, made from the contract: authenticate, count against the rate
 //!    limit, read the input, authorize, open the handle, call the handler, audit, commit.
 //! 3. [`handlers`]: what each operation does, a file a resource.
@@ -15,11 +14,13 @@ mod airflow;
 mod app;
 mod authenticate;
 mod bootstrap;
+mod change;
 mod envelope;
 mod handlers;
 mod input;
 mod limits;
 mod meta;
+mod record;
 mod refusals;
 mod request;
 mod router;

@@ -12,7 +12,7 @@ use axum::{
 use crate::{
     App,
     adaptor::{self, Positions, Route},
-    envelope, meta,
+    envelope, input, meta,
 };
 
 /// The whole server, as a service.
@@ -38,7 +38,10 @@ pub fn router(app: App) -> Router {
     for_each_operation!(mount);
     router
         .merge(meta::routes(&app))
-        .fallback(async |request: Request| envelope::respond(not_found(request.uri().path())))
+        .fallback(async |request: Request| {
+            let version = input::pinned_version(request.headers());
+            envelope::respond(version.err().unwrap_or_else(|| not_found(request.uri().path())))
+        })
         .method_not_allowed_fallback(async || envelope::respond(Error::MethodNotAllowed))
         .layer(middleware::from_fn_with_state(app, envelope::layer))
 }

@@ -1,7 +1,7 @@
 //! How to reach the Airflow of a Deployment: for the gate, which has a token as its proof, and for
 //! the server's own work.
 
-use airlock_contract::{DeploymentId, OrganizationId, wire::DeploymentSettings};
+use airlock_contract::{DeploymentId, OrganizationId, WorkspaceId, wire::DeploymentSettings};
 use airlock_core::Result;
 
 use crate::{
@@ -16,6 +16,8 @@ record! {
         pub deployment: DeploymentId = "t.id",
         /// The Organization that it belongs to.
         pub organization: OrganizationId = "t.organization_id",
+        /// The Workspace that it belongs to.
+        pub workspace: WorkspaceId = "t.workspace_id",
         /// What was asked for; without its environment variables.
         pub settings: DeploymentSettings = "t.settings",
     }

@@ -22,6 +22,8 @@ record! {
         pub name: String = "t.name",
         /// How to derive its value.
         pub stored: StoredAgentToken = "t.key_id, t.generation",
+        /// From when it is good.
+        pub start_at: Time = "t.start_at",
         /// When it ends.
         pub end_at: Option<Time> = "t.end_at",
         /// The public half of the agent's own key, as PEM; then it has no value to derive.
