@@ -40,3 +40,8 @@ fn no_keyword_of_the_document_is_null() {
 fn the_table_of_roles() {
     hold("docs/roles.md", &airlock_core::policy::table::markdown());
 }
+
+#[test]
+fn the_table_of_metrics() {
+    hold("docs/metrics.md", &airlock_server::metrics_markdown());
+}

@@ -6,7 +6,8 @@ use airlock_core::{Env, Result, keyring::Keyring};
 use airlock_store::Store;
 
 use crate::{
-    airflow::Airflows, authenticate::Sessions, limits::Limits, refusals::Refusals, settings::Settings, usage::Usage,
+    airflow::Airflows, authenticate::Sessions, health::Health, limits::Limits, metrics::Metrics, refusals::Refusals,
+    settings::Settings, usage::Usage,
 };
 
 /// The server's state. Cloning is cheap.
@@ -24,6 +25,8 @@ pub struct Shared {
     pub(crate) limits: Limits,
     pub(crate) usage: Usage,
     pub(crate) refusals: Refusals,
+    pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
 }
 
 impl std::ops::Deref for App {
@@ -36,12 +39,15 @@ impl std::ops::Deref for App {
 impl App {
     /// Puts the server together.
     pub fn new(store: Store, keys: Keyring, env: Env, settings: Settings) -> Self {
+        let metrics = Metrics::new(&store);
         Self(Arc::new(Shared {
             sessions: Sessions::new(),
             airflows: Airflows::new(),
             limits: Limits::new(&settings.rate_limits),
             usage: Usage::default(),
-            refusals: Refusals::default(),
+            refusals: Refusals::new(metrics.refusals()),
+            metrics,
+            health: Health::default(),
             store,
             keys,
             env,
@@ -57,6 +63,12 @@ impl App {
     /// Those of the database; what could not be written is kept for the next time.
     pub async fn flush(&self) -> Result<()> {
         crate::upkeep::flush(self).await
+    }
+
+    /// Tells everybody who asks whether the server is ready that it is not any more, so that load
+    /// balancers send their requests elsewhere. Requests are still answered.
+    pub fn drain(&self) {
+        self.health.drain();
     }
 
     /// Does the server's own work, until it is dropped.

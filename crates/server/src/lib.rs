@@ -2,14 +2,16 @@
 //!
 //! A request passes through, in this order:
 //!
-//! 1. [`envelope`]: gives it an id, and turns an error or a panic into the API's error envelope.
-//! 2. [`adaptor`]: one per operation, made from the contract: authenticate, count against the rate
+//! 1. [`observe`]: counts and times it.
+//! 2. [`envelope`]: gives it an id, and turns an error or a panic into the API's error envelope.
+//! 3. [`adaptor`]: one per operation, made from the contract: authenticate, count against the rate
 //!    limit, read the input, authorize, open the handle, call the handler, audit, commit.
-//! 3. [`handlers`]: what each operation does, a file a resource.
+//! 4. [`handlers`]: what each operation does, a file a resource.
 //!
 //! What the server does on its own account is in [`upkeep`].
 
 mod adaptor;
+mod admin;
 mod airflow;
 mod app;
 mod authenticate;
@@ -17,9 +19,12 @@ mod bootstrap;
 mod change;
 mod envelope;
 mod handlers;
+mod health;
 mod input;
 mod limits;
 mod meta;
+mod metrics;
+mod observe;
 mod record;
 mod refusals;
 mod request;
@@ -29,7 +34,9 @@ mod upkeep;
 mod usage;
 mod verify;
 
+pub use admin::admin_router;
 pub use app::App;
 pub use bootstrap::{FirstRecords, add_organization, bootstrap};
+pub use metrics::markdown as metrics_markdown;
 pub use router::router;
 pub use settings::{RateLimits, Settings};

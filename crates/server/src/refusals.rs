@@ -10,6 +10,7 @@ use std::{
 };
 
 use airlock_store::audit::Entry;
+use prometheus_client::metrics::counter::Counter;
 
 /// How many kinds of refusals are told apart between two flushes. More are counted as one for each
 /// Organization.
@@ -29,25 +30,40 @@ struct Kind {
     reason: Option<String>,
 }
 
-#[derive(Default)]
-pub(crate) struct Refusals(Mutex<HashMap<Kind, Entry>>);
+pub(crate) struct Refusals {
+    pending: Mutex<HashMap<Kind, Entry>>,
+    noted: Counter,
+    summarized: Counter,
+}
 
 impl Refusals {
+    /// Counts those that are noted, and those of them that are only counted.
+    pub(crate) fn new((noted, summarized): (Counter, Counter)) -> Self {
+        Self { pending: Mutex::default(), noted, summarized }
+    }
+
     /// Notes a refusal.
-    pub(crate) fn note(&self, mut entry: Entry) {
-        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn note(&self, entry: Entry) {
+        self.noted.inc();
+        self.keep(entry);
+    }
+
+    /// Keeps a refusal until it is taken: one that was noted, or taken and could not be written.
+    pub(crate) fn keep(&self, mut entry: Entry) {
+        let occurrences = entry.occurrences;
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kind = Kind::of(&entry);
         if !pending.contains_key(&kind) && pending.len() >= KINDS {
             entry = summary(entry, pending.len() < KINDS + ORGANIZATIONS);
             kind = Kind::of(&entry);
+            self.summarized.inc();
         }
-        let occurrences = entry.occurrences;
         pending.entry(kind).and_modify(|known| known.occurrences += occurrences).or_insert(entry);
     }
 
     /// Takes what has come together.
     pub(crate) fn take(&self) -> Vec<Entry> {
-        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries: Vec<Entry> = pending.drain().map(|(_, entry)| entry).collect();
         entries.sort_by(|a, b| a.id.cmp(&b.id));
         entries

@@ -1,10 +1,13 @@
 //! Routes every operation of the contract, and the few paths beside them.
 
+use std::sync::Arc;
+
 use airlock_contract::{Operation, for_each_operation, operation::Beta, operations::*};
 use airlock_core::Error;
 use axum::{
     Router,
     extract::Request,
+    http::Method,
     middleware,
     routing::{MethodFilter, get, on},
 };
@@ -13,11 +16,13 @@ use crate::{
     App,
     adaptor::{self, Positions, Route},
     envelope, input, meta,
+    observe::{self, RouteNames},
 };
 
 /// The whole server, as a service.
 pub fn router(app: App) -> Router {
     let mut router = Router::new();
+    let mut names = RouteNames::default();
     macro_rules! mount {
         (Read $operation:ident) => { router = mount!(@ $operation read); };
         (Write $operation:ident) => { router = mount!(@ $operation write); };
@@ -30,6 +35,7 @@ pub fn router(app: App) -> Router {
                     adaptor::$kind::<$operation>(route.clone(), positions, request)
                 };
                 let path = format!("{prefix}{}", by_position($operation::PATH));
+                names.add(&path, method::<$operation>(), $operation::ID);
                 router = router.route(&path, on(filter::<$operation>(), handler));
             }
             router
@@ -43,7 +49,8 @@ pub fn router(app: App) -> Router {
             envelope::respond(version.err().unwrap_or_else(|| not_found(request.uri().path())))
         })
         .method_not_allowed_fallback(async || envelope::respond(Error::MethodNotAllowed))
-        .layer(middleware::from_fn_with_state(app, envelope::layer))
+        .layer(middleware::from_fn_with_state(app.clone(), envelope::layer))
+        .layer(middleware::from_fn_with_state((app, Arc::new(names)), observe::layer))
 }
 
 /// Where an operation is served.
@@ -71,6 +78,14 @@ fn filter<O: Operation>() -> MethodFilter {
         airlock_contract::Method::Get => MethodFilter::GET,
         airlock_contract::Method::Post => MethodFilter::POST,
         airlock_contract::Method::Delete => MethodFilter::DELETE,
+    }
+}
+
+fn method<O: Operation>() -> Method {
+    match O::METHOD {
+        airlock_contract::Method::Get => Method::GET,
+        airlock_contract::Method::Post => Method::POST,
+        airlock_contract::Method::Delete => Method::DELETE,
     }
 }
 

@@ -1,14 +1,16 @@
-//! What the server does on its own account, every second and every minute.
+//! What the server does on its own account, every second, every quarter of a minute and every
+//! minute.
 
 use std::time::Duration;
 
 use airlock_core::Result;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::App;
+use crate::{App, metrics};
 
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
-const TIDY_EVERY: u32 = 60;
+const COUNT_EVERY: usize = 15;
+const TIDY_EVERY: usize = 60;
 
 pub(crate) async fn run(app: &App) {
     let mut ticks = interval(FLUSH_EVERY);
@@ -19,8 +21,11 @@ pub(crate) async fn run(app: &App) {
         if result.is_ok() && tick == 0 {
             result = tidy(app).await;
         }
+        if result.is_ok() && tick % COUNT_EVERY == 0 {
+            result = metrics::count(app).await;
+        }
         if let Err(cause) = result {
-            tracing::warn!(%cause, "upkeep could not be written; it will be tried again");
+            tracing::warn!(%cause, "upkeep failed; it will be tried again");
         }
     }
 }
@@ -44,7 +49,7 @@ pub(crate) async fn flush(app: &App) -> Result<()> {
     .await;
     match &result {
         Ok(()) => app.usage.written(&uses),
-        Err(_) => refusals.into_iter().for_each(|entry| app.refusals.note(entry)),
+        Err(_) => refusals.into_iter().for_each(|entry| app.refusals.keep(entry)),
     }
     result
 }

@@ -11,6 +11,7 @@ pub mod airflows;
 pub mod api_tokens;
 pub mod audit;
 pub mod bootstrap;
+pub mod census;
 pub mod cutoffs;
 mod db;
 pub mod deployments;
@@ -18,6 +19,7 @@ mod filter;
 pub mod live_tokens;
 pub mod locate;
 mod migrate;
+mod observer;
 pub mod organizations;
 mod page;
 mod postgres;
@@ -38,6 +40,7 @@ use std::{
 use airlock_core::{Error, Result};
 
 pub use db::Reads;
+pub use observer::{Observer, PoolUse};
 pub use page::Page;
 pub use subjects::{Authorship, Stamp};
 
@@ -118,6 +121,32 @@ impl Store {
         match &self.0 {
             Backend::Sqlite(sqlite) => Some(sqlite.authority_revision()),
             Backend::Postgres(_) => None,
+        }
+    }
+
+    /// Whether requests can be answered now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when the database cannot be reached.
+    pub async fn ready(&self) -> Result<()> {
+        self.read().await?.0.count("SELECT 1", &[]).await.map(drop)
+    }
+
+    /// Has the machinery's doings told to an observer. Only the first one is.
+    pub fn observe(&self, observer: impl Observer) {
+        match &self.0 {
+            Backend::Sqlite(sqlite) => sqlite.observed.set(observer),
+            Backend::Postgres(postgres) => postgres.observed.set(observer),
+        }
+    }
+
+    /// How many of the connections that read (SQLite) or of all connections (PostgreSQL) are in
+    /// use. Asks nobody.
+    pub fn pool_use(&self) -> PoolUse {
+        match &self.0 {
+            Backend::Sqlite(sqlite) => sqlite.pool_use(),
+            Backend::Postgres(postgres) => postgres.pool_use(),
         }
     }
 

@@ -16,6 +16,7 @@ use tokio_postgres::{Config, NoTls, error::SqlState, types::ToSql};
 use crate::{
     db::{FromRow, Row, Value},
     migrate,
+    observer::{Observed, PoolUse},
 };
 
 /// Connections that are open at once.
@@ -30,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Postgres {
     pool: Pool,
+    pub(crate) observed: Observed,
 }
 
 impl Postgres {
@@ -52,12 +54,17 @@ impl Postgres {
             .timeouts(Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) })
             .build()
             .map_err(Error::internal)?;
-        let postgres = Self { pool };
+        let postgres = Self { pool, observed: Observed::default() };
         let mut connection = postgres.connection().await?;
         let client: &mut tokio_postgres::Client = connection.object_mut();
         migrate::postgres(client).await?;
         drop(connection);
         Ok(Arc::new(postgres))
+    }
+
+    pub(crate) fn pool_use(&self) -> PoolUse {
+        let status = self.pool.status();
+        PoolUse { most: status.max_size, held: status.size.saturating_sub(status.available), waiting: status.waiting }
     }
 
     pub(crate) async fn connection(&self) -> Result<Connection> {

@@ -27,6 +27,7 @@ use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard, OwnedSemaphorePermit, Sem
 use crate::{
     db::{FromRow, Row, Value},
     migrate,
+    observer::{Observed, PoolUse},
 };
 
 /// How many connections read at once. Statements are short and there are few cores, so more
@@ -42,6 +43,7 @@ pub(crate) struct Sqlite {
     writer: Arc<FairMutex<Group>>,
     wake_committer: SyncSender<()>,
     authority_revision: Arc<AtomicU64>,
+    pub(crate) observed: Observed,
     /// Held for as long as the database is open.
     _lock: File,
 }
@@ -97,10 +99,11 @@ impl Sqlite {
             Arc::new(FairMutex::new(Group { conn: Mutex::new(conn), waiting: Vec::new(), changes_authority: false }));
         let (wake_committer, wakes) = sync_channel(1);
         let authority_revision = Arc::new(AtomicU64::new(0));
-        let (group, revision) = (Arc::clone(&writer), Arc::clone(&authority_revision));
+        let observed = Observed::default();
+        let (group, revision, observers) = (Arc::clone(&writer), Arc::clone(&authority_revision), observed.clone());
         thread::Builder::new()
             .name("airlock-commit".into())
-            .spawn(move || commit_groups(&group, &wakes, &revision))
+            .spawn(move || commit_groups(&group, &wakes, &revision, &observers))
             .map_err(Error::internal)?;
         Ok(Arc::new(Self {
             idle_readers: Arc::new(Mutex::new(readers)),
@@ -108,12 +111,18 @@ impl Sqlite {
             writer,
             wake_committer,
             authority_revision,
+            observed,
             _lock: lock,
         }))
     }
 
     pub(crate) fn authority_revision(&self) -> u64 {
         self.authority_revision.load(Ordering::SeqCst)
+    }
+
+    /// The reading connections' use. Who waits is not counted: the semaphore does not tell.
+    pub(crate) fn pool_use(&self) -> PoolUse {
+        PoolUse { most: READERS, held: READERS - self.reader_permits.available_permits().min(READERS), waiting: 0 }
     }
 
     pub(crate) async fn reader(&self) -> Reader {
@@ -130,7 +139,7 @@ impl Sqlite {
 }
 
 /// Commits for all who wait, again and again, until the store is dropped.
-fn commit_groups(group: &FairMutex<Group>, wakes: &Receiver<()>, authority_revision: &AtomicU64) {
+fn commit_groups(group: &FairMutex<Group>, wakes: &Receiver<()>, authority_revision: &AtomicU64, observed: &Observed) {
     while wakes.recv().is_ok() {
         let mut group = group.blocking_lock();
         if !group.is_open() && group.waiting.is_empty() {
@@ -144,6 +153,7 @@ fn commit_groups(group: &FairMutex<Group>, wakes: &Receiver<()>, authority_revis
             // Before anybody answers: a request that starts after an answer must see the change.
             authority_revision.fetch_add(1, Ordering::SeqCst);
         }
+        observed.tell(|observer| observer.group_committed(group.waiting.len()));
         group.tell(&result);
     }
 }
