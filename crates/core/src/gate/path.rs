@@ -14,7 +14,7 @@ use std::{
     fmt::{self, Write},
 };
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// The longest path, in bytes. The longest that Airflow makes has three ids of 250 characters and
 /// an XCom key of 512.
@@ -25,6 +25,18 @@ const LONGEST_WORKER: usize = 64;
 
 /// The longest Dag id, task id or run id that Airflow keeps.
 const LONGEST_ID: usize = 250;
+
+/// What is escaped in a path that we make: all but RFC 3986's unreserved characters, what run ids
+/// have in plenty, and the slash between the segments.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/')
+    .remove(b':')
+    .remove(b'+')
+    .remove(b'@');
 
 /// What a worker asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,6 +212,13 @@ impl Route {
     pub fn method_claim(&self) -> MethodClaim<'_> {
         MethodClaim(self)
     }
+
+    /// The path of this request, percent-encoded, for a request that we make ourselves; `None` for
+    /// [`Self::Execution`]. A worker's own request keeps the path that it came with.
+    pub fn edge_path(&self) -> Option<String> {
+        let claim = self.method_claim().to_string();
+        (!claim.is_empty()).then(|| format!("/edge_worker/v1/{}", utf8_percent_encode(&claim, ESCAPED)))
+    }
 }
 
 /// Writes the `method` claim of a request's JWT; see [`Route::method_claim`].
@@ -228,8 +247,8 @@ impl MethodClaim<'_> {
     pub fn is(&self, claim: &str) -> bool {
         let escaped = match self.0 {
             Route::Register { .. } | Route::Heartbeat { .. } | Route::Fetch { .. } => claim.contains("%40"),
+            Route::JobState { .. } | Route::PushLogs { .. } | Route::LogfilePath { .. } | Route::EdgeHealth => false,
             Route::Execution { .. } => return false,
-            _ => false,
         };
         let claim = if escaped { Cow::Owned(claim.replace("%40", "@")) } else { Cow::Borrowed(claim) };
         let mut rest = Remaining(&claim);
@@ -282,14 +301,14 @@ fn execution(method: &str, segments: &[&str]) -> Option<Route> {
     let (resource, fits) = match (method, segments) {
         // What a task may do with itself grows with Airflow's versions (run, state, heartbeat,
         // rtif, skip-downstream, ...); it can only ever be itself, so any word will do.
-        ("GET" | "PUT" | "PATCH" | "POST", ["task-instances", id, action]) if own(id) => {
-            (R::TaskInstances, is_word(action))
-        }
+        ("GET" | "PUT" | "PATCH", ["task-instances", id, action]) if own(id) => (R::TaskInstances, is_word(action)),
         ("GET", ["task-instances", "count" | "states" | "breadcrumbs"]) => (R::TaskInstances, true),
         ("GET", ["task-instances", "previous", dag, task]) => (R::TaskInstances, all_plain(&[dag, task])),
         ("GET", ["task-reschedules", id, "start_date"]) => (R::TaskReschedules, own(id)),
-        ("GET", ["dag-runs", rest @ ..]) => (R::DagRuns, (1..=3).contains(&rest.len()) && all_plain(rest)),
-        ("POST", ["dag-runs", dag, run]) => (R::DagRuns, all_plain(&[dag, run])),
+        ("GET", ["dag-runs", "count" | "previous"]) => (R::DagRuns, true),
+        // The second is a run, or `previous` with Airflow below 3.2.
+        ("GET" | "POST", ["dag-runs", dag, run]) => (R::DagRuns, all_plain(&[dag, run])),
+        ("GET", ["dag-runs", dag, run, "state"]) => (R::DagRuns, all_plain(&[dag, run])),
         ("POST", ["dag-runs", dag, run, "clear"]) => (R::DagRuns, all_plain(&[dag, run])),
         ("GET", ["dags", dag]) => (R::Dags, all_plain(&[dag])),
         ("GET", ["connections", id]) => (R::Connections, all_plain(&[id])),
@@ -386,4 +405,319 @@ fn has_escape(text: &str) -> bool {
 
 fn begins_with_hex(text: &str) -> bool {
     matches!(text.as_bytes(), [first, second, ..] if first.is_ascii_hexdigit() && second.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TASK: &str = "019a0b5e-4d5c-7a30-8b1e-0123456789ab";
+
+    fn key() -> JobKey {
+        JobKey {
+            dag_id: "daily".into(),
+            task_id: "load.all".into(),
+            run_id: "scheduled__2026-01-31T00:00:00+00:00".into(),
+            try_number: 1,
+            map_index: -1,
+        }
+    }
+
+    fn edge(method: &str, rest: &str) -> Option<Route> {
+        Route::of(method, &format!("/edge_worker/v1/{rest}"))
+    }
+
+    #[test]
+    fn what_a_worker_sends_is_allowed() {
+        let worker = || "agent-a.example".to_owned();
+        let raw_key = "daily/load.all/scheduled__2026-01-31T00:00:00+00:00/1/-1";
+        let escaped_key = "daily/load.all/scheduled__2026-01-31T00%3A00%3A00%2B00%3A00/1/-1";
+        assert_eq!(edge("POST", "worker/agent-a.example"), Some(Route::Register { worker: worker() }));
+        assert_eq!(edge("PATCH", "worker/agent-a.example"), Some(Route::Heartbeat { worker: worker() }));
+        assert_eq!(edge("POST", "jobs/fetch/agent-a.example"), Some(Route::Fetch { worker: worker() }));
+        for raw in [raw_key, escaped_key] {
+            for state in [JobState::Running, JobState::Success, JobState::Failed] {
+                let found = edge("PATCH", &format!("jobs/state/{raw}/{}", state.as_str()));
+                assert_eq!(found, Some(Route::JobState { key: key(), state }));
+            }
+            assert_eq!(edge("POST", &format!("logs/push/{raw}")), Some(Route::PushLogs { key: key() }));
+            assert_eq!(edge("GET", &format!("logs/logfile_path/{raw}")), Some(Route::LogfilePath { key: key() }));
+        }
+        assert_eq!(edge("GET", "health"), Some(Route::EdgeHealth));
+        let callback = "ExecuteCallback/019a/ExecuteCallback-019a/0/-1";
+        assert!(edge("POST", &format!("logs/push/{callback}")).is_some(), "a callback has try 0");
+        let umlaut = edge("POST", "logs/push/t%C3%A4glich/t/r/1/0");
+        assert!(matches!(umlaut, Some(Route::PushLogs { key }) if key.dag_id == "täglich"));
+    }
+
+    #[test]
+    fn everything_else_at_the_edge_is_refused() {
+        for (method, rest) in [
+            ("PATCH", "worker/queues/agent-a"),
+            ("GET", "worker/agent-a"),
+            ("DELETE", "worker/agent-a"),
+            ("PUT", "worker/agent-a"),
+            ("post", "worker/agent-a"),
+            ("POST", "worker/agent-a/"),
+            ("POST", "worker/"),
+            ("POST", "worker//agent-a"),
+            ("POST", "worker/a%20b"),
+            ("POST", "worker/.hidden"),
+            ("POST", &format!("worker/{}", "a".repeat(65))),
+            ("GET", "jobs/fetch/agent-a"),
+            ("PATCH", "jobs/state/d/t/r/1/-1/queued"),
+            ("PATCH", "jobs/state/d/t/r/1/-1/Running"),
+            ("PATCH", "jobs/state/d/t/r/1/running"),
+            ("PATCH", "jobs/state/d/t/r/x/1/-1/running"),
+            ("PATCH", "jobs/state/d/t/r/+1/-1/running"),
+            ("PATCH", "jobs/state/d/t/r/01/-1/running"),
+            ("PATCH", "jobs/state/d/t/r/1_0/-1/running"),
+            ("PATCH", "jobs/state/d/t/r/-1/-1/running"),
+            ("PATCH", "jobs/state/d/t/r/1/-2/running"),
+            ("PATCH", "jobs/state/d/t/r/%31/-1/running"),
+            ("PATCH", "jobs/state/d/t/r/99999999999/-1/running"),
+            ("POST", "logs/push/d/t/r/1"),
+            ("POST", &format!("logs/push/{}/t/r/1/0", "d".repeat(251))),
+            ("PUT", "logs/push/d/t/r/1/0"),
+            ("POST", "rpcapi"),
+            ("GET", ""),
+            ("GET", "HEALTH"),
+            ("GET", "he%61lth"),
+            ("HEAD", "health"),
+            ("OPTIONS", "health"),
+        ] {
+            assert_eq!(edge(method, rest), None, "{method} {rest}");
+        }
+        for path in [
+            "",
+            "/",
+            "edge_worker/v1/health",
+            "//edge_worker/v1/health",
+            "/edge_worker/v2/health",
+            "/edge_worker//v1/health",
+            "/edge_worker/ui/health",
+            "/edge%5fworker/v1/health",
+            "/edge_worker/static/x.js",
+            "/edge_worker/v1",
+            "/api/v2/version",
+            "/auth/token",
+            "/ui/config",
+            "/docs",
+            "/openapi.json",
+            "/execution",
+            "/execution/",
+            "/execution/openapi.json",
+            "/execution/docs",
+        ] {
+            assert_eq!(Route::of("GET", path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_a_task_asks_is_allowed() {
+        use Resource as R;
+        let own = [
+            ("PATCH", "task-instances/{id}/run", R::TaskInstances),
+            ("PATCH", "task-instances/{id}/state", R::TaskInstances),
+            ("PATCH", "task-instances/{id}/skip-downstream", R::TaskInstances),
+            ("PUT", "task-instances/{id}/heartbeat", R::TaskInstances),
+            ("PUT", "task-instances/{id}/rtif", R::TaskInstances),
+            ("PATCH", "task-instances/{id}/rendered-map-index", R::TaskInstances),
+            ("GET", "task-instances/{id}/previous-successful-dagrun", R::TaskInstances),
+            ("GET", "task-instances/{id}/validate-inlets-and-outlets", R::TaskInstances),
+            ("GET", "task-reschedules/{id}/start_date", R::TaskReschedules),
+            ("POST", "hitlDetails/{id}", R::HitlDetails),
+            ("PATCH", "hitlDetails/{id}", R::HitlDetails),
+            ("GET", "hitlDetails/{id}", R::HitlDetails),
+            ("GET", "store/ti/{id}/cursor", R::TaskStore),
+            ("PUT", "store/ti/{id}/a%2Fb", R::TaskStore),
+            ("DELETE", "store/ti/{id}/a%20b", R::TaskStore),
+            ("DELETE", "store/ti/{id}", R::TaskStore),
+        ];
+        for (method, path, resource) in own {
+            let task = TaskInstanceId::parse(TASK);
+            let path = format!("/execution/{}", path.replace("{id}", TASK));
+            assert_eq!(Route::of(method, &path), Some(Route::Execution { resource, task }), "{method} {path}");
+        }
+        for (method, path, resource) in [
+            ("GET", "task-instances/count", R::TaskInstances),
+            ("GET", "task-instances/states", R::TaskInstances),
+            ("GET", "task-instances/breadcrumbs", R::TaskInstances),
+            ("GET", "task-instances/previous/daily/load", R::TaskInstances),
+            ("GET", "connections/my%23conn", R::Connections),
+            ("GET", "variables/a/b", R::Variables),
+            ("GET", "variables/keys", R::Variables),
+            ("PUT", "variables/a%20b", R::Variables),
+            ("DELETE", "variables/50%25", R::Variables),
+            ("GET", "xcoms/d/manual__2026-01-31T00:00:00+00:00/t/return_value", R::Xcoms),
+            ("HEAD", "xcoms/d/r/t/k", R::Xcoms),
+            ("POST", "xcoms/d/r/t/k", R::Xcoms),
+            ("DELETE", "xcoms/d/r/t/k[0]", R::Xcoms),
+            ("GET", "xcoms/d/r/t/k/item/3", R::Xcoms),
+            ("GET", "xcoms/d/r/t/k/slice", R::Xcoms),
+            ("GET", "assets/by-name", R::Assets),
+            ("GET", "assets/by-uri", R::Assets),
+            ("GET", "assets/by-alias", R::Assets),
+            ("GET", "asset-events/by-asset", R::AssetEvents),
+            ("GET", "asset-events/by-asset-alias", R::AssetEvents),
+            ("POST", "dag-runs/d/r", R::DagRuns),
+            ("POST", "dag-runs/d/r/clear", R::DagRuns),
+            ("GET", "dag-runs/d/r", R::DagRuns),
+            ("GET", "dag-runs/d/r/state", R::DagRuns),
+            ("GET", "dag-runs/count", R::DagRuns),
+            ("GET", "dag-runs/previous", R::DagRuns),
+            ("GET", "dag-runs/d/previous", R::DagRuns),
+            ("GET", "dags/d", R::Dags),
+            ("GET", "store/asset/by-name/value", R::AssetStore),
+            ("PUT", "store/asset/by-uri/value", R::AssetStore),
+            ("DELETE", "store/asset/by-uri/clear", R::AssetStore),
+            ("GET", "health", R::Health),
+            ("GET", "health/ping", R::Health),
+        ] {
+            let found = Route::of(method, &format!("/execution/{path}"));
+            assert_eq!(found, Some(Route::Execution { resource, task: None }), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn what_a_task_has_no_business_with_is_refused() {
+        for (method, path) in [
+            ("DELETE", "connections/c"),
+            ("GET", "connections"),
+            ("GET", "connections/a/b"),
+            ("POST", "variables/v"),
+            ("GET", "variables"),
+            ("PUT", "xcoms/d/r/t/k"),
+            ("GET", "xcoms/d/r/t"),
+            ("DELETE", "dag-runs/d/r"),
+            ("DELETE", "dags/d"),
+            ("PATCH", "task-instances/count"),
+            ("GET", "task-instances/other"),
+            ("PATCH", "task-instances/{id}"),
+            ("DELETE", "task-instances/{id}/state"),
+            ("PATCH", "task-instances/{id}/state/x"),
+            ("PATCH", "task-instances/{id}/ST%41TE"),
+            ("GET", "connection-tests/{id}/connection"),
+            ("PATCH", "connection-tests/{id}"),
+            ("GET", "store/ti/{id}"),
+            ("GET", "store/ti/{id}/a%2F..%2Fb"),
+            ("GET", "store/ti/{id}/a%2F%2Fb"),
+            ("GET", "store/ti/{id}/%2Fa"),
+            ("GET", "store/ti/{id}/a%2F"),
+            ("GET", "store/ti/{id}/a%5Cb"),
+            ("GET", "store/asset/by-name"),
+            ("GET", "xcoms/../variables/v"),
+            ("GET", "health/../variables"),
+        ] {
+            let path = format!("/execution/{}", path.replace("{id}", TASK));
+            assert_eq!(Route::of(method, &path), None, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn no_path_has_a_second_reading() {
+        for bad in [
+            ".",
+            "..",
+            "%2e",
+            "%2E%2e",
+            ".%2e",
+            "%2e.",
+            "a%2Fb",
+            "a%2fb",
+            "a%5Cb",
+            "a\\b",
+            "a;b",
+            "a%3Bb",
+            "a%00b",
+            "a%0Ab",
+            "a%7F",
+            "a%C2%85b",
+            "%FF",
+            "a%C3",
+            "%",
+            "%2",
+            "%zz",
+            "a%",
+            "a%252e",
+            "%252F",
+            "%25%32%65",
+            "",
+            "a b",
+            "a?b",
+            "a#b",
+            "a\"b",
+            "a<b",
+            "a{b",
+            "ä",
+            "a\tb",
+        ] {
+            for path in [
+                format!("/execution/variables/{bad}"),
+                format!("/execution/variables/x/{bad}/y"),
+                format!("/execution/xcoms/d/r/t/{bad}"),
+            ] {
+                assert_eq!(Route::of("GET", &path), None, "{path}");
+            }
+            let path = format!("/edge_worker/v1/logs/push/d/t/{bad}/1/0");
+            assert_eq!(Route::of("POST", &path), None, "{path}");
+        }
+        assert_eq!(Route::of("GET", &format!("/execution/variables/{}", "v/".repeat(3000))), None);
+    }
+
+    #[test]
+    fn a_task_id_has_one_spelling() {
+        assert_eq!(TaskInstanceId::parse(TASK).expect("a UUID").as_str(), TASK);
+        let upper = TASK.to_uppercase();
+        let plain = TASK.replace('-', "");
+        for bad in ["", "count", &upper, &plain, &format!("{{{TASK}}}"), &format!("urn:uuid:{TASK}"), &TASK[1..]] {
+            assert_eq!(TaskInstanceId::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_method_claim_is_the_path_as_it_is_meant() {
+        let state = Route::JobState { key: key(), state: JobState::Failed };
+        let text = "jobs/state/daily/load.all/scheduled__2026-01-31T00:00:00+00:00/1/-1/failed";
+        assert_eq!(state.method_claim().to_string(), text);
+        assert!(state.method_claim().is(text));
+        for bad in ["", "jobs", &text[1..], &text[..text.len() - 1], &format!("{text}x"), &format!("/{text}")] {
+            assert!(!state.method_claim().is(bad), "{bad}");
+        }
+        let register = Route::Register { worker: "a@b".into() };
+        assert!(register.method_claim().is("worker/a@b") && register.method_claim().is("worker/a%40b"));
+        assert!(!register.method_claim().is("worker/a%2540b"));
+        let execution = Route::Execution { resource: Resource::Health, task: None };
+        assert!(!execution.method_claim().is(""), "no claim is good for it");
+        assert_eq!(execution.edge_path(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_that_we_make_is_read_as_it_was_meant(
+            ids in ["[\\w.~:+ -]{1,40}", "[\\w.-]{1,40}", "\\PC{1,40}"],
+            try_number in 0..100_000i64,
+            map_index in -1..100_000i64,
+        ) {
+            let [dag_id, task_id, run_id] = ids;
+            let route = Route::PushLogs { key: JobKey { dag_id, task_id, run_id, try_number, map_index } };
+            let path = route.edge_path().expect("an edge path");
+            if let Some(read) = Route::of("POST", &path) {
+                prop_assert!(read.method_claim().is(&route.method_claim().to_string()));
+                prop_assert_eq!(read, route);
+            }
+        }
+
+        #[test]
+        fn the_ids_that_airflow_makes_are_taken(
+            dag_id in "[\\w][\\w.-]{0,40}",
+            task_id in "[\\w][\\w.-]{0,40}",
+            run_id in "[A-Za-z0-9_~:+-][A-Za-z0-9_.~:+-]{0,60}",
+        ) {
+            let route = Route::PushLogs { key: JobKey { dag_id, task_id, run_id, try_number: 1, map_index: 0 } };
+            prop_assert_eq!(Route::of("POST", &route.edge_path().expect("an edge path")), Some(route));
+        }
+    }
 }

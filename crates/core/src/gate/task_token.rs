@@ -138,3 +138,109 @@ impl fmt::Display for TaskScope {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const TASK: &str = "019a0b5e-4d5c-7a30-8b1e-0123456789ab";
+    const JWT: &str = "eyJhbGciOiJIUzUxMiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl";
+
+    fn line() -> String {
+        Keyring::generate(&Env::system()).expose_secret().clone()
+    }
+
+    fn ring(lines: &str) -> Keyring {
+        Keyring::parse(lines).expect("master keys")
+    }
+
+    fn token() -> TaskToken {
+        TaskToken {
+            agent_token: "ctoken".into(),
+            generation: 3,
+            agent: "cagent".into(),
+            task: TaskInstanceId::parse(TASK).expect("a UUID"),
+            jwt: JWT.into(),
+        }
+    }
+
+    #[test]
+    fn sealed_it_shows_nothing_and_opens_only_for_its_deployment() {
+        let (env, old) = (Env::system(), line());
+        let keys = ring(&old);
+        let here = DeploymentId::from("chere");
+        let sealed = token().seal(&keys, &env, &here).expect("sealed");
+        let text = sealed.expose_secret();
+        assert!(text.starts_with(&format!("agw.{}.", keys.current_id())), "{text}");
+        assert!(!text.contains("eyJ"), "{text}");
+        assert_ne!(text, token().seal(&keys, &env, &here).expect("sealed").expose_secret());
+        let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        assert!(fits, "it stands in a header as it is: {text}");
+
+        let opened = TaskToken::open(&keys, &here, text).expect("opened");
+        assert_eq!(opened.jwt.expose_secret(), JWT);
+        assert_eq!((opened.agent_token.as_str(), opened.generation, opened.agent.as_str()), ("ctoken", 3, "cagent"));
+        assert_eq!(opened.task.as_str(), TASK);
+
+        assert!(TaskToken::open(&keys, &"celsewhere".into(), text).is_none());
+        assert!(TaskToken::open(&ring(&line()), &here, text).is_none());
+        let rotated = ring(&format!("{}\n{old}", line()));
+        assert!(TaskToken::open(&rotated, &here, text).is_some(), "an older master key still opens it");
+        assert!(!format!("{opened:?}").contains("eyJ"));
+    }
+
+    #[test]
+    fn a_value_sealed_for_another_use_is_no_task_token() {
+        let env = Env::system();
+        let keys = ring(&line());
+        let plain = format!(r#"["ctoken",3,"cagent","{TASK}","{JWT}"]"#);
+        let stored = keys.seal(&env, "chere", &plain).expect("sealed");
+        let text = format!("agw.{}.{}", stored.key_id, URL_SAFE_NO_PAD.encode(&stored.bytes));
+        assert!(TaskToken::open(&keys, &"chere".into(), &text).is_none());
+    }
+
+    #[test]
+    fn a_tasks_jwt_is_read() {
+        let jwt = |claims: &Value| format!("eyJ9.{}.c2ln", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let read = |claims: &Value| TaskClaims::read(&jwt(claims));
+        let claims = read(&json!({"sub": TASK, "exp": 1_764_000_000, "scope": "workload", "aud": "x"})).expect("read");
+        assert_eq!(claims.task.as_str(), TASK);
+        assert_eq!(claims.end.as_seconds(), 1_764_000_000);
+        assert_eq!(claims.scope, TaskScope::Workload);
+        let scope = |scope: Value| read(&json!({"sub": TASK, "exp": 1, "scope": scope})).map(|claims| claims.scope);
+        assert_eq!(scope(json!("execution")), Some(TaskScope::Execution));
+        assert_eq!(scope(Value::Null), Some(TaskScope::Execution));
+        assert_eq!(scope(json!("admin")), None);
+        assert_eq!(read(&json!({"sub": "x", "exp": 1})), None);
+        assert_eq!(read(&json!({"sub": TASK})), None);
+        for bad in ["", "..", "a.b", "a.!.c", "a.b.c.d", "agw.k.x"] {
+            assert_eq!(TaskClaims::read(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_text_does_not_open(at in any::<prop::sample::Index>(), with in "[A-Za-z0-9_.-]") {
+            let keys = ring(&format!("k1:{}", "A".repeat(43)));
+            let here = DeploymentId::from("chere");
+            let sealed = token().seal(&keys, &Env::system(), &here).expect("sealed");
+            let mut text = sealed.expose_secret().to_owned();
+            let at = at.index(text.len());
+            prop_assume!(text[at..=at] != with);
+            text.replace_range(at..=at, &with);
+            prop_assert!(TaskToken::open(&keys, &here, &text).is_none());
+        }
+
+        #[test]
+        fn nothing_makes_it_panic(text in "\\PC{0,100}", rest in "[A-Za-z0-9_.-]{0,100}") {
+            let keys = ring(&format!("k1:{}", "A".repeat(43)));
+            for text in [&text, &format!("agw.{rest}"), &format!("agw.k1.{rest}")] {
+                prop_assert!(TaskToken::open(&keys, &"chere".into(), text).is_none());
+                let _ = TaskClaims::read(text);
+            }
+        }
+    }
+}

@@ -90,3 +90,66 @@ impl Signing {
         Ok(signed.map_err(Error::internal)?.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jsonwebtoken::{DecodingKey, Validation, jwk::Jwk};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::gate::path::Route;
+
+    fn ring() -> Keyring {
+        Keyring::parse(Keyring::generate(&Env::system()).expose_secret()).expect("a master key")
+    }
+
+    fn sign(keys: &Keyring, signing: &Signing) -> String {
+        let route = Route::Fetch { worker: "agent-a".into() };
+        let agent = AgentTokenId::from("ctoken");
+        let signed = signing.sign(keys, &Env::system(), route.method_claim(), &agent).expect("signed");
+        signed.expose_secret().to_owned()
+    }
+
+    /// Checks as Airflow does, and gives the claims.
+    fn check(text: &str, key: &DecodingKey, algorithm: Algorithm, issuer: Option<&str>) -> Value {
+        let mut validation = Validation::new(algorithm);
+        validation.set_audience(&["api"]);
+        validation.set_required_spec_claims(&["exp", "iat", "nbf", "aud"]);
+        validation.validate_nbf = true;
+        if let Some(issuer) = issuer {
+            validation.set_issuer(&[issuer]);
+        }
+        jsonwebtoken::decode::<Value>(text, key, &validation).expect("Airflow would take it").claims
+    }
+
+    #[test]
+    fn with_the_airflows_secret_it_speaks_as_a_worker() {
+        let keys = ring();
+        for secret in ["short", &"long".repeat(40)] {
+            let key = DecodingKey::from_secret(secret.as_bytes());
+            let signing = Signing::Secret { secret: secret.into(), issuer: None };
+            let claims = check(&sign(&keys, &signing), &key, Algorithm::HS512, None);
+            assert_eq!(claims["method"], "jobs/fetch/agent-a");
+            assert_eq!(claims["exp"].as_i64(), claims["iat"].as_i64().map(|iat| iat + LIFETIME));
+            assert!(claims.get("iss").is_none() && claims.get("sub").is_none(), "{claims}");
+            let signing = Signing::Secret { secret: secret.into(), issuer: Some("airflow".into()) };
+            check(&sign(&keys, &signing), &key, Algorithm::HS512, Some("airflow"));
+            assert!(!format!("{signing:?}").contains(secret));
+        }
+    }
+
+    #[test]
+    fn with_our_own_key_the_published_one_checks_it() {
+        let keys = ring();
+        let signing = Signing::OwnKey { issuer: "https://airlock.example".into(), audience: "api".into() };
+        let text = sign(&keys, &signing);
+        let jwk: Jwk = serde_json::from_value(keys.jwks()["keys"][0].clone()).expect("a JWK");
+        let header = jsonwebtoken::decode_header(&text).expect("a JWT");
+        assert_eq!(header.kid, jwk.common.key_id);
+        let key = DecodingKey::from_jwk(&jwk).expect("a key");
+        let claims = check(&text, &key, Algorithm::EdDSA, Some("https://airlock.example"));
+        assert_eq!(claims["sub"], "ctoken");
+        assert_eq!(claims["method"], "jobs/fetch/agent-a");
+        assert_ne!(claims["jti"], check(&sign(&keys, &signing), &key, Algorithm::EdDSA, None)["jti"]);
+    }
+}
