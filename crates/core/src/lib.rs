@@ -2,12 +2,14 @@
 //!
 //! - [`policy`] decides who may do what; only it makes a [`policy::Granted`].
 //! - [`agent_token`] and [`api_token`] say what tokens look like and what makes them good.
+//! - [`address`] says where a request comes from when proxies stand between.
 //! - [`agent_key`] is the public half of a key that an agent made for itself.
 //! - [`gate`] holds what a remote agent may ask of an Airflow, and how it proves who it is.
 //! - [`keyring`] derives every secret from the master key; nothing recoverable is stored.
 //! - [`error`] is the one error that crosses crate boundaries.
 //! - [`env`] brings time and chance in, so that tests own both.
 
+pub mod address;
 pub mod agent_key;
 pub mod agent_token;
 pub mod api_token;
