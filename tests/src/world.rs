@@ -1,9 +1,11 @@
 //! A server with its first records, and people to call it.
 
+use std::time::Duration;
+
 use airlock_contract::{DeploymentId, OrganizationId, WorkspaceId};
 use airlock_core::{Env, keyring::Keyring};
 use airlock_server::{App, FirstRecords, Settings, bootstrap, router};
-use airlock_store::Store;
+use airlock_store::{Membership, Store};
 use axum::{
     Router,
     body::Body,
@@ -47,7 +49,7 @@ impl World {
     /// A server with settings.
     pub async fn with_settings(database: Database, settings: Settings) -> Self {
         let (env, clock) = test_env();
-        let store = Store::open(&database.location()).await.expect("an open database");
+        let store = open(&database).await;
         let keys = Keyring::parse(MASTER_KEY).expect("a master key");
         let app = App::new(store, keys, env.clone(), settings);
         let first = bootstrap(&app).await.expect("bootstrapped");
@@ -67,7 +69,7 @@ impl World {
     pub async fn restarted(self) -> Self {
         let Self { app, router: old, database, clock, env, organization, workspace, deployment, owner } = self;
         drop((app, old)); // gives the database free
-        let store = Store::open(&database.location()).await.expect("an open database");
+        let store = open(&database).await;
         let keys = Keyring::parse(MASTER_KEY).expect("a master key");
         let app = App::new(store, keys, env.clone(), Settings::default());
         Self { router: router(app.clone()), app, database, clock, env, organization, workspace, deployment, owner }
@@ -185,6 +187,15 @@ impl World {
         }
         out
     }
+}
+
+/// An open database, and all live tokens in memory. The replica has dice of its own, so that the
+/// test's fall the same way on both databases.
+async fn open(database: &Database) -> Store {
+    let store = Store::open(&database.location()).await.expect("an open database");
+    let membership = Membership { name: "test".into(), version: "0", lease: Duration::from_secs(1) };
+    store.start(membership, &Env::system()).await.expect("started");
+    store
 }
 
 /// All tables of records that people make.

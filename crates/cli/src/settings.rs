@@ -4,10 +4,10 @@
 //! `-`; its value takes the place of the default, so that flags and environment go before it, and
 //! clap checks it like any other.
 
-use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use airlock_server::{RateLimits, Settings};
-use airlock_store::Location;
+use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
 use secrecy::SecretString;
@@ -37,6 +37,16 @@ pub(crate) struct ServerSettings {
     /// A PostgreSQL database, postgres://user@host/name; without it, SQLite in the data folder.
     #[arg(long, env = "AIRLOCK_DATABASE_URL", value_name = "URL", hide_env_values = true, value_parser = postgres_url)]
     database_url: Option<SecretString>,
+
+    /// How long a replica on PostgreSQL may answer from memory without having asked the database, in
+    /// milliseconds. After a token is deleted, a replica that is frozen or cut off may accept it for
+    /// so long at the most.
+    #[arg(long, env = "AIRLOCK_LEASE", value_name = "MILLISECONDS", default_value_t = 1000, value_parser = lease)]
+    lease: u64,
+
+    /// What this replica is called in `airlock replicas`; without it, the machine's name and the port.
+    #[arg(long, env = "AIRLOCK_REPLICA_NAME", value_name = "NAME")]
+    replica_name: Option<String>,
 
     /// The file of the master key; without it, master.key in the data folder. Made, with mode
     /// 0600, when the database is empty and there is none.
@@ -103,6 +113,17 @@ impl ServerSettings {
         self.master_key_file.clone().unwrap_or_else(|| self.data_dir.join("master.key"))
     }
 
+    /// How this process takes part among the replicas on one database.
+    pub(crate) fn membership(&self, listening: SocketAddr) -> Membership {
+        let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let name = self.replica_name.clone();
+        Membership {
+            name: name.unwrap_or_else(|| format!("{}:{}", machine().trim(), listening.port())),
+            version: env!("CARGO_PKG_VERSION"),
+            lease: Duration::from_millis(self.lease),
+        }
+    }
+
     /// The settings of the server proper, which listens at this address.
     pub(crate) fn server(&self, listening: SocketAddr) -> Settings {
         let public_url = self.public_url.clone().unwrap_or_else(|| format!("http://{listening}"));
@@ -122,6 +143,11 @@ impl ServerSettings {
 
 fn whole_number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u32::MAX))
+}
+
+fn lease(text: &str) -> Result<u64, String> {
+    let milliseconds = text.parse().ok().filter(|milliseconds| (100..=60_000).contains(milliseconds));
+    milliseconds.ok_or_else(|| "expected a whole number of milliseconds from 100 to 60000".into())
 }
 
 fn http_url(text: &str) -> Result<String, String> {

@@ -3,10 +3,11 @@
 use std::{
     fmt,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use airlock_contract::{Time, id};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync + 'static {
@@ -61,6 +62,14 @@ impl Env {
         self.chance.fill(&mut bytes);
         bytes
     }
+}
+
+/// The time since the machine was started, by a clock that nobody can set and that goes on while
+/// the process is stopped or the machine sleeps: for leases between machines, which must hold
+/// whatever a test's clock says.
+pub fn since_boot() -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default())
 }
 
 struct SystemClock;

@@ -30,8 +30,8 @@ const LONGEST: usize = 8192;
 const NOTE_EVERY: i64 = 1_000_000;
 
 /// Callers by the hash of their token, each with the revision of the store at which it was read.
-/// An entry is good while the store is at that revision; a store that others may change as well
-/// has none, and then nothing is remembered.
+/// An entry is good while the store is at that revision; while the store has none, because nobody
+/// knows what other replicas have changed, nothing is remembered.
 pub(crate) struct Sessions(Cache<TokenHash, Remembered>);
 
 #[derive(Clone)]

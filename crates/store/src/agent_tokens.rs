@@ -7,9 +7,11 @@ use airlock_core::{Error, Result, agent_token::StoredAgentToken, policy::Granted
 
 use crate::{
     Page, Stamp, Writing,
+    authority::Change,
     cutoffs::{self, Cause},
     db::{Column, Reads, Row, params, record, sealed::Sealed},
     filter::Filter,
+    live_tokens::LiveToken,
     page::total,
     subjects::JOIN_SUBJECTS,
 };
@@ -122,6 +124,18 @@ pub async fn insert(
         &queues,
     ];
     w.conn().execute(sql, values).await?;
+    w.follow(Change::New(LiveToken {
+        id: token.id.clone(),
+        organization: granted.organization().clone(),
+        deployment: granted.deployment().clone(),
+        name: token.name.to_owned(),
+        stored: token.stored.clone(),
+        start_at: stamp.at,
+        end_at: token.end_at,
+        public_key: token.public_key.map(str::to_owned),
+        agent_name: token.agent_name.map(str::to_owned),
+        queues: token.queues.map(<[String]>::to_vec),
+    }));
     Ok(())
 }
 
@@ -168,16 +182,40 @@ pub async fn delete(w: &Writing, granted: &Granted<scope::Deployment>, id: &Agen
                WHERE id = $3 AND deployment_id = $4 AND deleted_at IS NULL";
     match w.conn().execute(sql, params![stamp.at, &stamp.by, id, granted.deployment()]).await? {
         0 => Err(Error::NotFound("agent token".into())),
-        _ => Ok(()),
+        _ => {
+            w.follow(Change::Gone(id.clone()));
+            Ok(())
+        }
     }
+}
+
+/// Pins a token to the worker that registers with it first. Answers the token as it is now: that
+/// worker's, or another's who was faster.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] when it was deleted meanwhile.
+pub async fn pin(w: &Writing, id: &AgentTokenId, agent_name: &str) -> Result<LiveToken> {
+    let sql = "UPDATE agent_tokens SET agent_name = $1 \
+               WHERE id = $2 AND deleted_at IS NULL AND agent_name IS NULL";
+    let pinned = w.conn().execute(sql, params![agent_name, id]).await?;
+    let sql = format!("SELECT {} FROM agent_tokens t WHERE t.id = $1 AND t.deleted_at IS NULL", LiveToken::COLUMNS);
+    let token: LiveToken =
+        w.conn().one(&sql, params![id]).await?.ok_or_else(|| Error::NotFound("agent token".into()))?;
+    if pinned > 0 {
+        w.follow(Change::Other(token.clone()));
+    }
+    Ok(token)
 }
 
 /// Deletes all tokens of the Deployments that the condition picks; `$3` is its value.
 pub(crate) async fn delete_of(w: &Writing, condition: &str, value: &str, stamp: &Stamp) -> Result<()> {
     let these = format!("deleted_at IS NULL AND deployment_id IN (SELECT id FROM deployments WHERE {condition} = $3)");
     cutoffs::insert_for_tokens(w, &format!("t.{these}"), value, Cause::Deleted, stamp.at).await?;
-    let sql = format!("UPDATE agent_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 WHERE {these}");
-    w.conn().execute(&sql, params![stamp.at, &stamp.by, value]).await?;
+    let sql =
+        format!("UPDATE agent_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 WHERE {these} RETURNING id");
+    let deleted: Vec<(AgentTokenId,)> = w.conn().all(&sql, params![stamp.at, &stamp.by, value]).await?;
+    deleted.into_iter().for_each(|(id,)| w.follow(Change::Gone(id)));
     Ok(())
 }
 

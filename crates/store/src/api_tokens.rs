@@ -185,7 +185,6 @@ pub(crate) async fn insert_into(
 }
 
 async fn insert_roles(w: &Writing, id: &ApiTokenId, roles: &[NewRole<'_>]) -> Result<()> {
-    w.touch_authority();
     let sql = "INSERT INTO api_token_roles (token_id, position, role, entity_type, entity_id, deployment_id, \
                permissions) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     for (position, NewRole { role, fixed }) in (0_i64..).zip(roles) {
@@ -203,6 +202,7 @@ async fn insert_roles(w: &Writing, id: &ApiTokenId, roles: &[NewRole<'_>]) -> Re
 ///
 /// Those of the database.
 pub async fn replace_roles(w: &Writing, token: &ApiToken, roles: &[NewRole<'_>], stamp: &Stamp) -> Result<()> {
+    w.touch_authority();
     w.conn().execute("DELETE FROM api_token_roles WHERE token_id = $1", params![&token.id]).await?;
     insert_roles(w, &token.id, roles).await?;
     let sql = "UPDATE api_tokens SET updated_at = $1, updated_by = $2 WHERE id = $3";

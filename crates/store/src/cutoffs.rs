@@ -286,12 +286,12 @@ impl Upkeep {
              WHERE t.done_at IS NULL AND t.next_at <= $1 ORDER BY t.next_at LIMIT 1",
             Cutoff::COLUMNS
         );
-        while let Some(mut cutoff) = self.0.one::<Cutoff>(&sql, params![now]).await? {
+        while let Some(mut cutoff) = self.conn.one::<Cutoff>(&sql, params![now]).await? {
             // Whoever was faster has moved it: then there is nothing to update here, and another
             // one is looked for.
             let sql = "UPDATE cutoffs SET next_at = $1, attempts = attempts + 1 \
                        WHERE id = $2 AND next_at = $3 AND done_at IS NULL";
-            if self.0.execute(sql, params![until, &cutoff.id, cutoff.next_at]).await? > 0 {
+            if self.conn.execute(sql, params![until, &cutoff.id, cutoff.next_at]).await? > 0 {
                 cutoff.attempts += 1;
                 return Ok(Some(cutoff));
             }
@@ -306,7 +306,7 @@ impl Upkeep {
     /// Those of the database.
     pub async fn postpone_cutoff(&self, cutoff: &Cutoff, fault: &str, until: Time) -> Result<()> {
         let sql = "UPDATE cutoffs SET next_at = $1, fault = $2 WHERE id = $3 AND done_at IS NULL";
-        self.0.execute(sql, params![until, fault, &cutoff.id]).await?;
+        self.conn.execute(sql, params![until, fault, &cutoff.id]).await?;
         Ok(())
     }
 
@@ -318,7 +318,7 @@ impl Upkeep {
     pub async fn end_job(&self, job: &LiveJob, now: Time) -> Result<()> {
         let sql = "UPDATE agent_jobs SET state = 'failed', ended_at = $1, updated_at = $1, task_token = NULL, \
                    task_token_key = NULL WHERE id = $2 AND ended_at IS NULL";
-        self.0.execute(sql, params![now, &job.id]).await?;
+        self.conn.execute(sql, params![now, &job.id]).await?;
         Ok(())
     }
 }

@@ -10,7 +10,12 @@ use airlock_core::{Error, Result, api_token::TokenHash};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use tokio_postgres::types::{IsNull, ToSql, Type, private::BytesMut};
 
-use crate::{Reading, Writing, postgres, sqlite, upkeep::Upkeep};
+use crate::{
+    Reading, Writing,
+    authority::{Authority, Change, replica},
+    postgres, sqlite,
+    upkeep::Upkeep,
+};
 
 /// A handle through which the database can be read: any of the three.
 pub trait Reads: Send + Sync + sealed::Sealed {}
@@ -36,7 +41,7 @@ impl sealed::Sealed for Writing {
 }
 impl sealed::Sealed for Upkeep {
     fn conn(&self) -> &Conn {
-        &self.0
+        &self.conn
     }
 }
 
@@ -66,6 +71,21 @@ impl Conn {
             Self::SqliteWrite(writer) => writer.with(|conn| sqlite::query(conn, sql, values)),
             Self::Postgres(connection) => postgres::query(connection, sql, values).await,
             Self::PostgresWrite(transaction) => postgres::query(transaction, sql, values).await,
+        }
+    }
+
+    /// Runs a query; hands over one row after the other, so that they need not all fit into memory.
+    pub(crate) async fn each<T: FromRow>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        take: impl FnMut(T) + Send,
+    ) -> Result<()> {
+        match self {
+            Self::SqliteRead(reader) => reader.with(|conn| sqlite::each(conn, sql, values, take)),
+            Self::SqliteWrite(writer) => writer.with(|conn| sqlite::each(conn, sql, values, take)),
+            Self::Postgres(connection) => postgres::each(connection, sql, values, take).await,
+            Self::PostgresWrite(transaction) => postgres::each(transaction, sql, values, take).await,
         }
     }
 
@@ -134,10 +154,11 @@ impl Conn {
         }
     }
 
-    pub(crate) async fn commit(self, changes_authority: bool) -> Result<()> {
+    /// Makes durable what was done, and lets memory follow `changes` before it answers.
+    pub(crate) async fn commit(self, authority: &Authority, changes: Vec<Change>, at: Time) -> Result<()> {
         match self {
-            Self::SqliteWrite(writer) => writer.commit(changes_authority).await,
-            Self::PostgresWrite(transaction) => transaction.commit().await,
+            Self::SqliteWrite(writer) => writer.commit(changes).await,
+            Self::PostgresWrite(transaction) => replica::commit(transaction, authority, &changes, at).await,
             Self::SqliteRead(_) | Self::Postgres(_) => Err(Error::internal("a read handle cannot commit")),
         }
     }

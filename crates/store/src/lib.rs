@@ -10,6 +10,7 @@ pub mod agent_tokens;
 pub mod airflows;
 pub mod api_tokens;
 pub mod audit;
+mod authority;
 pub mod bootstrap;
 pub mod census;
 pub mod cutoffs;
@@ -31,14 +32,14 @@ pub mod workspaces;
 
 use std::{
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use airlock_core::{Error, Result};
 
+use authority::{Authority, Change};
+
+pub use authority::replica::Membership;
 pub use db::Reads;
 pub use observer::{Observer, PoolUse};
 pub use page::Page;
@@ -55,7 +56,10 @@ pub enum Location {
 
 /// An open database. Cloning is cheap.
 #[derive(Clone)]
-pub struct Store(Backend);
+pub struct Store {
+    backend: Backend,
+    authority: Arc<Authority>,
+}
 
 #[derive(Clone)]
 enum Backend {
@@ -71,10 +75,16 @@ impl Store {
     /// [`Error::Busy`] when it cannot be reached, [`Error::Invalid`] when a newer version of
     /// Airlock made it.
     pub async fn open(location: &Location) -> Result<Self> {
-        Ok(Self(match location {
-            Location::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path)?),
-            Location::Postgres(url) => Backend::Postgres(postgres::Postgres::open(url).await?),
-        }))
+        Ok(match location {
+            Location::Sqlite(path) => {
+                let authority = Arc::new(Authority::alone());
+                Self { backend: Backend::Sqlite(sqlite::Sqlite::open(path, &authority)?), authority }
+            }
+            Location::Postgres(url) => {
+                let backend = Backend::Postgres(postgres::Postgres::open(url).await?);
+                Self { backend, authority: Arc::new(Authority::shared()) }
+            }
+        })
     }
 
     /// A handle through which nothing can change.
@@ -83,7 +93,7 @@ impl Store {
     ///
     /// [`Error::Busy`] when the database cannot be reached.
     pub async fn read(&self) -> Result<Reading> {
-        Ok(Reading(match &self.0 {
+        Ok(Reading(match &self.backend {
             Backend::Sqlite(sqlite) => db::Conn::SqliteRead(sqlite.reader().await),
             Backend::Postgres(postgres) => db::Conn::Postgres(postgres.connection().await?),
         }))
@@ -95,7 +105,8 @@ impl Store {
     ///
     /// [`Error::Busy`] when the database cannot be reached.
     pub async fn write(&self) -> Result<Writing> {
-        Ok(Writing { conn: self.begin().await?, changes_authority: AtomicBool::new(false) })
+        let authority = Arc::clone(&self.authority);
+        Ok(Writing { conn: self.begin().await?, authority, changes: Mutex::default() })
     }
 
     /// A handle for the server's own upkeep, which changes nothing that anybody asked for.
@@ -104,24 +115,21 @@ impl Store {
     ///
     /// [`Error::Busy`] when the database cannot be reached.
     pub async fn upkeep(&self) -> Result<upkeep::Upkeep> {
-        Ok(upkeep::Upkeep(self.begin().await?))
+        Ok(upkeep::Upkeep { conn: self.begin().await?, authority: Arc::clone(&self.authority) })
     }
 
     async fn begin(&self) -> Result<db::Conn> {
-        Ok(match &self.0 {
+        Ok(match &self.backend {
             Backend::Sqlite(sqlite) => db::Conn::SqliteWrite(sqlite.writer().await?),
             Backend::Postgres(postgres) => db::Conn::PostgresWrite(postgres.transaction().await?),
         })
     }
 
-    /// Counts the acknowledged changes to what tokens may do. While it stays the same, whatever
-    /// was read of tokens, roles and what they are on still holds, and may be kept in memory.
-    /// `None` when other processes may change the database as well: then nothing may be kept.
+    /// Counts the changes to what API tokens may do, and to what they are on. While it stays the
+    /// same, whatever was read of tokens, roles and Deployments still holds, and may be kept in
+    /// memory. `None` while nobody can say so without asking the database.
     pub fn authority_revision(&self) -> Option<u64> {
-        match &self.0 {
-            Backend::Sqlite(sqlite) => Some(sqlite.authority_revision()),
-            Backend::Postgres(_) => None,
-        }
+        self.authority.revision()
     }
 
     /// Whether requests can be answered now.
@@ -135,16 +143,13 @@ impl Store {
 
     /// Has the machinery's doings told to an observer. Only the first one is.
     pub fn observe(&self, observer: impl Observer) {
-        match &self.0 {
-            Backend::Sqlite(sqlite) => sqlite.observed.set(observer),
-            Backend::Postgres(postgres) => postgres.observed.set(observer),
-        }
+        self.authority.observed.set(observer);
     }
 
     /// How many of the connections that read (SQLite) or of all connections (PostgreSQL) are in
     /// use. Asks nobody.
     pub fn pool_use(&self) -> PoolUse {
-        match &self.0 {
+        match &self.backend {
             Backend::Sqlite(sqlite) => sqlite.pool_use(),
             Backend::Postgres(postgres) => postgres.pool_use(),
         }
@@ -152,7 +157,7 @@ impl Store {
 
     /// The database's kind, for people.
     pub fn kind(&self) -> &'static str {
-        match &self.0 {
+        match &self.backend {
             Backend::Sqlite(_) => "SQLite",
             Backend::Postgres(_) => "PostgreSQL",
         }
@@ -165,11 +170,13 @@ pub struct Reading(db::Conn);
 /// A handle for one change.
 pub struct Writing {
     conn: db::Conn,
-    changes_authority: AtomicBool,
+    authority: Arc<Authority>,
+    changes: Mutex<Vec<Change>>,
 }
 
 impl Writing {
-    /// Makes the change durable, together with its audit record. Answers when both are on disk.
+    /// Makes the change durable, together with its audit record. Answers when both are on disk, and
+    /// when nobody can act any more by what the change takes away, on any replica.
     ///
     /// # Errors
     ///
@@ -177,7 +184,8 @@ impl Writing {
     /// connection was lost while it was confirming.
     pub async fn commit(self, entry: &audit::Entry) -> Result<()> {
         audit::insert(&self.conn, entry).await?;
-        self.conn.commit(self.changes_authority.load(Ordering::Relaxed)).await
+        let changes = self.changes.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.conn.commit(&self.authority, changes, entry.at).await
     }
 
     /// Undoes the change, before its refusal is told.
@@ -189,9 +197,15 @@ impl Writing {
         self.conn.abandon().await
     }
 
-    /// Says that this change touches what tokens may do, so that nothing remembered outlives it.
+    /// Says that this change touches what API tokens may do, or what they are on, so that nothing
+    /// remembered outlives it.
     pub(crate) fn touch_authority(&self) {
-        self.changes_authority.store(true, Ordering::Relaxed);
+        self.follow(Change::Rest);
+    }
+
+    /// Says what memory must follow once this is committed.
+    pub(crate) fn follow(&self, change: Change) {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
     }
 }
 

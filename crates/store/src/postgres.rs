@@ -2,6 +2,7 @@
 
 use std::{
     ops::Deref,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,12 +12,13 @@ use std::{
 
 use airlock_core::{Error, Result};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
+use futures_util::StreamExt;
 use tokio_postgres::{Config, NoTls, error::SqlState, types::ToSql};
 
 use crate::{
     db::{FromRow, Row, Value},
     migrate,
-    observer::{Observed, PoolUse},
+    observer::PoolUse,
 };
 
 /// Connections that are open at once.
@@ -31,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Postgres {
     pool: Pool,
-    pub(crate) observed: Observed,
+    config: Config,
 }
 
 impl Postgres {
@@ -47,14 +49,15 @@ impl Postgres {
         if config.get_options().is_none() {
             config.options(TIME_OUTS);
         }
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let manager =
+            Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) })
             .build()
             .map_err(Error::internal)?;
-        let postgres = Self { pool, observed: Observed::default() };
+        let postgres = Self { pool, config };
         let mut connection = postgres.connection().await?;
         let client: &mut tokio_postgres::Client = connection.object_mut();
         migrate::postgres(client).await?;
@@ -65,6 +68,11 @@ impl Postgres {
     pub(crate) fn pool_use(&self) -> PoolUse {
         let status = self.pool.status();
         PoolUse { most: status.max_size, held: status.size.saturating_sub(status.available), waiting: status.waiting }
+    }
+
+    /// How to reach the database beside the pool.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
     }
 
     pub(crate) async fn connection(&self) -> Result<Connection> {
@@ -166,6 +174,23 @@ pub(crate) async fn query<T: FromRow>(connection: &Connection, sql: &str, values
     let run = async { connection.query(&connection.prepare_cached(sql).await?, &references(values)).await };
     let rows = run.await.map_err(|cause| connection.failed(cause))?;
     rows.iter().map(|row| T::from_row(&mut Row::postgres(row))).collect()
+}
+
+/// Runs a query; hands over one row after the other, so that they need not all fit into memory.
+pub(crate) async fn each<T: FromRow>(
+    connection: &Connection,
+    sql: &str,
+    values: &[Value<'_>],
+    mut take: impl FnMut(T) + Send,
+) -> Result<()> {
+    let statement = connection.prepare_cached(sql).await.map_err(|cause| connection.failed(cause))?;
+    let rows = connection.query_raw(&statement, references(values)).await.map_err(|cause| connection.failed(cause))?;
+    let mut rows = pin!(rows);
+    while let Some(row) = rows.next().await {
+        let row = row.map_err(|cause| connection.failed(cause))?;
+        take(T::from_row(&mut Row::postgres(&row))?);
+    }
+    Ok(())
 }
 
 fn references<'a>(values: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {

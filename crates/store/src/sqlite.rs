@@ -13,7 +13,6 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
@@ -25,9 +24,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, params_from_i
 use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
+    authority::{Authority, Change},
     db::{FromRow, Row, Value},
     migrate,
-    observer::{Observed, PoolUse},
+    observer::PoolUse,
 };
 
 /// How many connections read at once. Statements are short and there are few cores, so more
@@ -42,8 +42,6 @@ pub(crate) struct Sqlite {
     reader_permits: Arc<Semaphore>,
     writer: Arc<FairMutex<Group>>,
     wake_committer: SyncSender<()>,
-    authority_revision: Arc<AtomicU64>,
-    pub(crate) observed: Observed,
     /// Held for as long as the database is open.
     _lock: File,
 }
@@ -52,7 +50,8 @@ pub(crate) struct Sqlite {
 struct Group {
     conn: Mutex<Connection>,
     waiting: Vec<oneshot::Sender<Result<(), String>>>,
-    changes_authority: bool,
+    /// What memory must follow once they are committed.
+    changes: Vec<Change>,
 }
 
 impl Group {
@@ -66,6 +65,7 @@ impl Group {
     fn begin(&mut self) -> Result<()> {
         if !self.is_open() {
             self.tell(&Err("SQLite rolled the group's transaction back".into()));
+            self.changes.clear();
             locked(&self.conn).execute_batch("BEGIN IMMEDIATE").map_err(error)?;
         }
         locked(&self.conn).execute_batch("SAVEPOINT request").map_err(error)
@@ -80,7 +80,7 @@ impl Group {
 }
 
 impl Sqlite {
-    pub(crate) fn open(path: &Path) -> Result<Arc<Self>> {
+    pub(crate) fn open(path: &Path, authority: &Arc<Authority>) -> Result<Arc<Self>> {
         let lock = lock(path)?;
         let mut conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         conn.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;").map_err(
@@ -96,28 +96,20 @@ impl Sqlite {
             (0..READERS).map(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)).collect::<Result<Vec<_>>>()?;
 
         let writer =
-            Arc::new(FairMutex::new(Group { conn: Mutex::new(conn), waiting: Vec::new(), changes_authority: false }));
+            Arc::new(FairMutex::new(Group { conn: Mutex::new(conn), waiting: Vec::new(), changes: Vec::new() }));
         let (wake_committer, wakes) = sync_channel(1);
-        let authority_revision = Arc::new(AtomicU64::new(0));
-        let observed = Observed::default();
-        let (group, revision, observers) = (Arc::clone(&writer), Arc::clone(&authority_revision), observed.clone());
+        let (group, authority) = (Arc::clone(&writer), Arc::clone(authority));
         thread::Builder::new()
             .name("airlock-commit".into())
-            .spawn(move || commit_groups(&group, &wakes, &revision, &observers))
+            .spawn(move || commit_groups(&group, &wakes, &authority))
             .map_err(Error::internal)?;
         Ok(Arc::new(Self {
             idle_readers: Arc::new(Mutex::new(readers)),
             reader_permits: Arc::new(Semaphore::new(READERS)),
             writer,
             wake_committer,
-            authority_revision,
-            observed,
             _lock: lock,
         }))
-    }
-
-    pub(crate) fn authority_revision(&self) -> u64 {
-        self.authority_revision.load(Ordering::SeqCst)
     }
 
     /// The reading connections' use. Who waits is not counted: the semaphore does not tell.
@@ -139,7 +131,7 @@ impl Sqlite {
 }
 
 /// Commits for all who wait, again and again, until the store is dropped.
-fn commit_groups(group: &FairMutex<Group>, wakes: &Receiver<()>, authority_revision: &AtomicU64, observed: &Observed) {
+fn commit_groups(group: &FairMutex<Group>, wakes: &Receiver<()>, authority: &Authority) {
     while wakes.recv().is_ok() {
         let mut group = group.blocking_lock();
         if !group.is_open() && group.waiting.is_empty() {
@@ -149,11 +141,12 @@ fn commit_groups(group: &FairMutex<Group>, wakes: &Receiver<()>, authority_revis
         if result.is_err() && group.is_open() {
             let _ = locked(&group.conn).execute_batch("ROLLBACK"); // what cannot be committed goes
         }
-        if std::mem::take(&mut group.changes_authority) {
+        let changes = std::mem::take(&mut group.changes);
+        if result.is_ok() {
             // Before anybody answers: a request that starts after an answer must see the change.
-            authority_revision.fetch_add(1, Ordering::SeqCst);
+            authority.apply(&changes, 0);
         }
-        observed.tell(|observer| observer.group_committed(group.waiting.len()));
+        authority.observed.tell(|observer| observer.group_committed(group.waiting.len()));
         group.tell(&result);
     }
 }
@@ -204,10 +197,10 @@ impl Writer {
     }
 
     /// Joins the group, and waits for its commit.
-    pub(crate) async fn commit(mut self, changes_authority: bool) -> Result<()> {
+    pub(crate) async fn commit(mut self, changes: Vec<Change>) -> Result<()> {
         self.with(|conn| conn.execute_batch("RELEASE request").map_err(error))?;
         if let Some(group) = &mut self.group {
-            group.changes_authority |= changes_authority;
+            group.changes.extend(changes);
         }
         self.join().await
     }
@@ -264,13 +257,24 @@ pub(crate) fn execute(conn: &Connection, sql: &str, values: &[Value<'_>]) -> Res
 }
 
 pub(crate) fn query<T: FromRow>(conn: &Connection, sql: &str, values: &[Value<'_>]) -> Result<Vec<T>> {
+    let mut found = Vec::new();
+    each(conn, sql, values, |row| found.push(row))?;
+    Ok(found)
+}
+
+/// Runs a query; hands over one row after the other, so that they need not all fit into memory.
+pub(crate) fn each<T: FromRow>(
+    conn: &Connection,
+    sql: &str,
+    values: &[Value<'_>],
+    mut take: impl FnMut(T),
+) -> Result<()> {
     let mut statement = conn.prepare_cached(&numbered(sql)).map_err(error)?;
     let mut rows = statement.query(params_from_iter(values)).map_err(error)?;
-    let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(error)? {
-        found.push(T::from_row(&mut Row::sqlite(row))?);
+        take(T::from_row(&mut Row::sqlite(row))?);
     }
-    Ok(found)
+    Ok(())
 }
 
 /// SQLite numbers `?1`; it would take `$1` for a name. No SQL of ours has a `$` elsewhere.

@@ -2,16 +2,22 @@
 //! removal of what is too old. None of it changes what anybody asked for, so it has its own handle
 //! and commits without an audit entry.
 
+use std::sync::Arc;
+
 use airlock_contract::{AgentTokenId, ApiTokenId, OrganizationId, Time};
 use airlock_core::Result;
 
 use crate::{
     audit::{self, Entry},
+    authority::Authority,
     db::{Conn, params},
 };
 
 /// A handle for upkeep.
-pub struct Upkeep(pub(crate) Conn);
+pub struct Upkeep {
+    pub(crate) conn: Conn,
+    pub(crate) authority: Arc<Authority>,
+}
 
 /// A token that was used.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +35,7 @@ impl Upkeep {
     ///
     /// Those of the database.
     pub async fn commit(self) -> Result<()> {
-        self.0.commit(false).await
+        self.conn.commit(&self.authority, Vec::new(), Time::from_micros(0)).await
     }
 
     /// Says that a token was used at a time.
@@ -46,7 +52,7 @@ impl Upkeep {
         let sql = format!(
             "UPDATE {table} SET last_used_at = $1 WHERE id = $2 AND (last_used_at IS NULL OR last_used_at < $1)"
         );
-        self.0.execute(&sql, params![at, id]).await?;
+        self.conn.execute(&sql, params![at, id]).await?;
         Ok(())
     }
 
@@ -59,10 +65,10 @@ impl Upkeep {
         let mut entry = entry.clone();
         if let Some(named) = &entry.organization {
             let found: Option<(OrganizationId,)> =
-                self.0.one("SELECT id FROM organizations WHERE id = $1", params![named]).await?;
+                self.conn.one("SELECT id FROM organizations WHERE id = $1", params![named]).await?;
             entry.organization = found.map(|(id,)| id);
         }
-        audit::insert(&self.0, &entry).await
+        audit::insert(&self.conn, &entry).await
     }
 
     /// Removes the oldest refusals beyond a number, so that a flood cannot fill the disk.
@@ -73,7 +79,7 @@ impl Upkeep {
     pub async fn keep_refusals(&self, most: u32) -> Result<u64> {
         let sql = "DELETE FROM audit_log WHERE outcome = 'REFUSED' AND at <= COALESCE((SELECT at FROM audit_log \
                    WHERE outcome = 'REFUSED' ORDER BY at DESC LIMIT 1 OFFSET $1), -1)";
-        self.0.execute(sql, params![most]).await
+        self.conn.execute(sql, params![most]).await
     }
 
     /// Removes audit records from before a time.
@@ -82,6 +88,6 @@ impl Upkeep {
     ///
     /// Those of the database.
     pub async fn forget_audit_before(&self, time: Time) -> Result<u64> {
-        self.0.execute("DELETE FROM audit_log WHERE at < $1", params![time]).await
+        self.conn.execute("DELETE FROM audit_log WHERE at < $1", params![time]).await
     }
 }

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use airlock_core::Env;
 use airlock_server::{App, FirstRecords, bootstrap, router};
+use airlock_store::Store;
 use anyhow::{Context, bail};
 use axum::serve::ListenerExt;
 use tokio::{
@@ -28,7 +29,8 @@ pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("the address {} cannot be listened on (--listen)", settings.listen))?;
     let address = listener.local_addr()?;
-    let app = open(settings, address).await?;
+    let (app, store) = open(settings, address).await?;
+    store.start(settings.membership(address), &Env::system()).await?;
     if let Some(first) = bootstrap(&app).await? {
         show(&first, settings, address)?;
     }
@@ -58,6 +60,9 @@ pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
     }
     upkeep.abort();
     app.flush().await?;
+    if let Err(cause) = store.leave().await {
+        tracing::warn!(%cause, "the other replicas will wait for this one until its lease has run out");
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -65,7 +70,7 @@ pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
 /// Makes the first records, and ends.
 pub(crate) async fn init(settings: &ServerSettings) -> anyhow::Result<()> {
     start_log(settings);
-    let app = open(settings, settings.listen).await?;
+    let (app, _) = open(settings, settings.listen).await?;
     match bootstrap(&app).await? {
         Some(first) => show(&first, settings, settings.listen),
         None => bail!("the database has its first records already; nothing was changed"),
@@ -79,12 +84,12 @@ pub(crate) async fn migrate(settings: &ServerSettings) -> anyhow::Result<()> {
     output::text(&format!("the schema of the {} database is up to date\n", store.kind()))
 }
 
-async fn open(settings: &ServerSettings, address: SocketAddr) -> anyhow::Result<App> {
+async fn open(settings: &ServerSettings, address: SocketAddr) -> anyhow::Result<(App, Store)> {
     let env = Env::system();
     local::given_keys(settings)?; // before anything is made
     let store = local::open_store(settings).await?;
     let keys = local::keys(settings, &store, &env).await?;
-    Ok(App::new(store, keys, env, settings.server(address)))
+    Ok((App::new(store.clone(), keys, env, settings.server(address)), store))
 }
 
 fn store_kind(settings: &ServerSettings) -> &'static str {
