@@ -98,12 +98,18 @@ ids! {
     ApiTokenId
     /// Names a custom role.
     RoleId
-    /// Names whoever acts: a user, or an API token.
+    /// Names whoever acts: a user, an API token, or an agent token.
     SubjectId
 }
 
 impl From<ApiTokenId> for SubjectId {
     fn from(id: ApiTokenId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<AgentTokenId> for SubjectId {
+    fn from(id: AgentTokenId) -> Self {
         Self(id.0)
     }
 }

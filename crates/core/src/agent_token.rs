@@ -36,6 +36,24 @@ pub struct StoredAgentToken {
     pub generation: i64,
 }
 
+/// Proof that a request came with a token's own value. Only a comparison makes it, so whoever has
+/// one may do to the token what its holder may.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldAgentToken(AgentTokenId);
+
+impl HeldAgentToken {
+    /// Compares a presented value with the token that it names, in constant time.
+    pub fn prove(keys: &Keyring, presented: &str, stored: &StoredAgentToken) -> Option<Self> {
+        let id = parse(presented)?;
+        PlainAgentToken::derive(keys, &id, stored)?.is(presented).then_some(Self(id))
+    }
+
+    /// The token's id.
+    pub fn id(&self) -> &AgentTokenId {
+        &self.0
+    }
+}
+
 impl PlainAgentToken {
     /// Derives the value of a token. `None` when its master key is not in the ring any more.
     pub fn derive(keys: &Keyring, id: &AgentTokenId, stored: &StoredAgentToken) -> Option<Self> {
@@ -117,6 +135,8 @@ mod tests {
         let next = StoredAgentToken { generation: 2, ..stored.clone() };
         assert!(!PlainAgentToken::derive(&keys, &id, &next).expect("the key is there").is(token.expose()));
         assert_eq!(parse(token.expose()), Some(id.clone()));
+        assert_eq!(HeldAgentToken::prove(&keys, token.expose(), &stored).map(|held| held.0), Some(id.clone()));
+        assert_eq!(HeldAgentToken::prove(&keys, token.expose(), &next), None);
         assert!(token.expose().len() >= 64 && token.expose().ends_with(&token.short()[3..]));
         assert!(PlainAgentToken::derive(&ring(), &id, &stored).is_none(), "another ring has no such key");
         assert_eq!(format!("{token:?}"), "PlainAgentToken(hidden)");

@@ -24,6 +24,7 @@ mod input;
 mod limits;
 mod meta;
 mod metrics;
+mod oauth2;
 mod observe;
 mod record;
 mod refusals;

@@ -1,9 +1,15 @@
 //! Agent tokens. Of a token's value only how to derive it again is kept.
 
 use airlock_contract::{
-    AgentTokenId, DeploymentId, OrganizationId, Time, permissions::scope, wire::ListAgentTokensQuery,
+    AgentTokenId, DeploymentId, OrganizationId, Time,
+    permissions::scope,
+    wire::{ListAgentTokensQuery, SubjectType},
 };
-use airlock_core::{Error, Result, agent_token::StoredAgentToken, policy::Granted};
+use airlock_core::{
+    Error, Result,
+    agent_token::{HeldAgentToken, StoredAgentToken},
+    policy::Granted,
+};
 
 use crate::{
     Page, Stamp, Writing,
@@ -13,7 +19,7 @@ use crate::{
     filter::Filter,
     live_tokens::LiveToken,
     page::total,
-    subjects::JOIN_SUBJECTS,
+    subjects::{self, JOIN_SUBJECTS},
 };
 
 record! {
@@ -176,11 +182,34 @@ pub async fn get(db: &impl Reads, granted: &Granted<scope::Deployment>, id: &Age
 ///
 /// [`Error::NotFound`] when it is not there.
 pub async fn delete(w: &Writing, granted: &Granted<scope::Deployment>, id: &AgentTokenId, stamp: &Stamp) -> Result<()> {
+    delete_one(w, granted.deployment(), id, stamp).await
+}
+
+/// Deletes the token whose value somebody has, in the token's own name. `None` when it is deleted
+/// already.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn revoke(w: &Writing, held: &HeldAgentToken, at: Time) -> Result<Option<Judged>> {
+    let Some(judged) = judge(w, held.id()).await?.filter(|judged| judged.deleted_at.is_none()) else {
+        return Ok(None);
+    };
+    let stamp = Stamp { at, by: held.id().clone().into() };
+    subjects::put(w, &stamp.by, SubjectType::ServiceKey, &judged.name).await?;
+    match delete_one(w, &judged.deployment, held.id(), &stamp).await {
+        Ok(()) => Ok(Some(judged)),
+        Err(Error::NotFound(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn delete_one(w: &Writing, deployment: &DeploymentId, id: &AgentTokenId, stamp: &Stamp) -> Result<()> {
     let this = "t.id = $3 AND t.deleted_at IS NULL";
     cutoffs::insert_for_tokens(w, this, id.as_str(), Cause::Deleted, stamp.at).await?;
     let sql = "UPDATE agent_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 \
                WHERE id = $3 AND deployment_id = $4 AND deleted_at IS NULL";
-    match w.conn().execute(sql, params![stamp.at, &stamp.by, id, granted.deployment()]).await? {
+    match w.conn().execute(sql, params![stamp.at, &stamp.by, id, deployment]).await? {
         0 => Err(Error::NotFound("agent token".into())),
         _ => {
             w.follow(Change::Gone(id.clone()));
@@ -222,8 +251,12 @@ pub(crate) async fn delete_of(w: &Writing, condition: &str, value: &str, stamp: 
 record! {
     /// What is needed to judge a presented agent token.
     pub struct Judged {
+        /// Its name.
+        pub name: String = "t.name",
         /// How to derive its value.
         pub stored: StoredAgentToken = "t.key_id, t.generation",
+        /// The public half of the agent's own key; then it has no value that could be presented.
+        pub public_key: Option<String> = "t.public_key",
         /// The Organization of its Deployment.
         pub organization: OrganizationId = "t.organization_id",
         /// The Deployment that it opens.

@@ -358,14 +358,31 @@ pub async fn delete(w: &Writing, token: &ApiToken, stamp: &Stamp) -> Result<()> 
     }
 }
 
+/// Deletes the token that has the value with this hash, in the token's own name: whoever has the
+/// value may. Answers whose it was; `None` when no live token has it.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn revoke(w: &Writing, hash: &TokenHash, at: Time) -> Result<Option<Caller>> {
+    let Some(holder) = authenticate(w, hash).await? else { return Ok(None) };
+    let deleted = delete_where(w, "hash = $3", hash, &Stamp { at, by: holder.id.clone() }).await?;
+    Ok((deleted > 0).then_some(holder))
+}
+
 /// Deletes the tokens that the condition on `$3` picks; answers how many.
-pub(crate) async fn delete_where(w: &Writing, condition: &str, value: &str, stamp: &Stamp) -> Result<u64> {
+pub(crate) async fn delete_where(
+    w: &Writing,
+    condition: &str,
+    value: impl Into<Value<'_>>,
+    stamp: &Stamp,
+) -> Result<u64> {
     w.touch_authority();
     let sql = format!(
         "UPDATE api_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 \
          WHERE deleted_at IS NULL AND ({condition})"
     );
-    w.conn().execute(&sql, params![stamp.at, &stamp.by, value]).await
+    w.conn().execute(&sql, params![stamp.at, &stamp.by, value.into()]).await
 }
 
 /// Takes the roles away that any token has on a thing that is deleted.

@@ -230,13 +230,21 @@ pub(crate) fn sign(
 trait AboutTokens: Operation<Permission: Permission<Scope = scope::Organization>> {}
 impl<O: Operation<Permission: Permission<Scope = scope::Organization>>> AboutTokens for O {}
 
+/// Demands that the caller may see a token.
+///
+/// # Errors
+///
+/// [`Error::Hidden`]; [`Error::NotFound`] when what the token belongs to is gone.
+pub(crate) fn demand_sight_of(caller: &Caller, record: &Record) -> Result<()> {
+    let place = record.place()?;
+    if caller.holds(Verb::Get.action(&place), &place) { Ok(()) } else { Err(Error::Hidden("API token".into())) }
+}
+
 /// Finds a token that the caller may see, and demands the permission for what is done with it.
 async fn find<O: AboutTokens>(call: &Call<'_, O>, db: &impl Reads, id: &ApiTokenId, verb: Verb) -> Result<Record> {
     let record = api_tokens::get(db, call.granted, id).await?;
+    demand_sight_of(call.caller, &record)?;
     let place = record.place()?;
-    if !call.caller.holds(Verb::Get.action(&place), &place) {
-        return Err(Error::Hidden("API token".into()));
-    }
     let action = verb.action(&place);
     if call.caller.holds(action, &place) { Ok(record) } else { Err(call.caller.denied(action, &place)) }
 }
