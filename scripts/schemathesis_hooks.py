@@ -14,6 +14,8 @@ import itertools
 import json
 import os
 import re
+import sqlite3
+import subprocess
 import urllib.request
 
 import schemathesis
@@ -26,6 +28,9 @@ TALLY = os.environ["AIRLOCK_SCHEMATHESIS_TALLY"]
 
 LEFT_ALONE = 8
 OUR_ID = re.compile("c[0-9a-z]{24}")
+
+POSTGRES = os.environ["AIRLOCK_SCHEMATHESIS_POSTGRES_URL"]
+SQLITE = os.environ["AIRLOCK_SCHEMATHESIS_SQLITE"]
 
 numbers = itertools.count(1)
 calls = collections.Counter()
@@ -82,6 +87,29 @@ def new_agent_token(_request):
     return api("POST", f"{HERE}/deployments/{DEPLOYMENT}/agent-tokens", {"name": fresh("agent")})["id"]
 
 
+def new_agent(_request):
+    """One that has shut down, so that it may be deleted. No operation of the API makes agents."""
+    number, token = next(numbers), new_agent_token(None)
+    agent = f"cagent{number:019}"
+    execute(
+        "INSERT INTO agents (id, organization_id, deployment_id, token_id, name, state, queues, jobs_active, sysinfo, "
+        "cordon, created_at, last_heartbeat_at) SELECT "
+        f"'{agent}', organization_id, deployment_id, id, 'worker-{number}', 'offline', '[\"default\"]', 0, '{{}}', "
+        f"'OPEN', 0, 0 FROM agent_tokens WHERE id = '{token}'"
+    )
+    return agent
+
+
+def execute(sql):
+    """Changes the server's database behind its back."""
+    if POSTGRES:
+        subprocess.run(["psql", "--quiet", "--set=ON_ERROR_STOP=1", "--command", sql, POSTGRES], check=True)
+    else:
+        with sqlite3.connect(SQLITE, timeout=20) as database:
+            database.execute(sql)
+        database.close()
+
+
 def new_token(_request):
     body = {"name": fresh("token"), "scope": "ORGANIZATION", "role": "ORGANIZATION_MEMBER"}
     return api("POST", f"{HERE}/tokens", body)["id"]
@@ -95,6 +123,7 @@ def new_role(_request):
 NEW = {
     "workspaceId": new_workspace,
     "deploymentId": new_deployment,
+    "agentId": new_agent,
     "agentTokenId": new_agent_token,
     "tokenId": new_token,
     "roleId": new_role,
@@ -149,7 +178,7 @@ def operation_id(case):
 
 def changed_thing(case):
     """The path parameter of what the request changes: not of what that belongs to."""
-    if not operation_id(case).startswith(("Delete", "Update", "Rotate")):
+    if not operation_id(case).startswith(("Delete", "Update", "Rotate", "Trigger")):
         return None
     return re.findall(r"{(\w+)}", case.operation.path)[-1]
 
@@ -192,6 +221,9 @@ def real_body(operation, body, turn):
         if scope in ROLES:
             body["role"] = ROLES[scope][turn % len(ROLES[scope])]
             body["entityId"] = {"WORKSPACE": WORKSPACE, "DEPLOYMENT": DEPLOYMENT}.get(scope)
+    elif operation == "TriggerAgentAction":
+        if body.get("action") == "UNCORDON":
+            body.pop("reason", None)
     elif operation == "UpdateApiTokenRoles":
         body["roles"] = [
             {"entityType": "ORGANIZATION", "entityId": ORGANIZATION, "role": "ORGANIZATION_MEMBER"},

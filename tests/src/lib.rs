@@ -3,6 +3,7 @@
 //!
 //! Tests go through the front door: they send requests to the router and look at what comes back.
 
+pub mod agents;
 pub mod binary;
 mod database;
 mod env;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use airlock_contract::{DeploymentId, OrganizationId, WorkspaceId};
+use airlock_contract::{AgentId, DeploymentId, OrganizationId, WorkspaceId};
 use airlock_core::{Env, keyring::Keyring};
 use airlock_server::{App, FirstRecords, Settings, bootstrap, router};
 use airlock_store::{Membership, Store};
@@ -15,7 +15,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::{Database, TestClock, env::test_env};
+use crate::{Database, TestClock, agents::registered, env::test_env};
 
 /// The master key of all tests.
 const MASTER_KEY: &str = "ktest:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -133,6 +133,18 @@ impl World {
         (answer["id"].as_str().expect("an id").into(), answer["token"].as_str().expect("a value").into())
     }
 
+    /// The path of the Deployment's agents, and the rest.
+    pub fn agents(&self, rest: &str) -> String {
+        self.path(&format!("/deployments/{}/agents{rest}", self.deployment))
+    }
+
+    /// An agent that has just registered with a token: its id.
+    pub async fn agent(&self, token: &str, name: &str) -> String {
+        let id: AgentId = self.env.new_id();
+        self.database.execute(&registered(id.as_str(), token, name, self.env.now())).await;
+        id.to_string()
+    }
+
     /// A new API token of the Organization with a role: its id and value.
     pub async fn organization_token(&self, role: &str) -> (String, String) {
         self.api_token(json!({"name": role, "role": role, "scope": "ORGANIZATION"})).await
@@ -209,6 +221,7 @@ const TABLES: &[&str] = &[
     "api_tokens",
     "api_token_roles",
     "agent_tokens",
+    "agents",
 ];
 
 /// Another Organization on the same server.

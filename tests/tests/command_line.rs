@@ -10,8 +10,10 @@ use std::{
     time::Duration,
 };
 
+use airlock_core::Env;
 use airlock_tests::{
     Database,
+    agents::registered,
     binary::{Ran, Server, command},
 };
 use serde_json::Value;
@@ -100,7 +102,7 @@ impl Site {
     fn call_as(&self, token: &str, arguments: &[&str]) -> Ran {
         let mut command = command(arguments);
         command.env("AIRLOCK_URL", self.server.url()).env("AIRLOCK_TOKEN", token);
-        if arguments[0] == "agent-token" {
+        if arguments[0].starts_with("agent") {
             command.env("AIRLOCK_DEPLOYMENT", &self.first.deployment);
         }
         Ran::new(command)
@@ -306,6 +308,7 @@ fn a_wrong_setting_is_refused_by_name() {
         ("public-url", "localhost", "http://"),
         ("database-url", "mysql://x", "postgres://"),
         ("agent-tokens-per-deployment", "many", "number"),
+        ("agent-heartbeat-interval", "0", "seconds from 1"),
         ("rate-limit-get", "-1", "0"),
         ("audit-retention-days", "1.5", "number"),
         ("log", "airlock=loud", "filter"),
@@ -410,6 +413,52 @@ fn agent_tokens() {
     assert_eq!(site.json(&["agent-token", "list"])["tokens"], Value::Array(Vec::new()));
     let fault = site.call_as(text(&made, "token"), &["agent-token", "list"]).fault();
     assert!(fault.starts_with(&format!("the agent token {id} was deleted at ")), "{fault}");
+}
+
+#[test]
+fn agents() {
+    let site = Site::new(&[]);
+    let made = site.json(&["agent-token", "create", "edge"]);
+    let token = text(&made, "id");
+    let database = rusqlite::Connection::open(site.data.join("airlock.db")).expect("the server's database");
+    database.busy_timeout(Duration::from_secs(5)).expect("a time-out");
+    let (healthy, gone) = ("cagent0000000000000000001", "cagent0000000000000000002");
+    let now = Env::system().now();
+    database.execute_batch(&registered(healthy, token, "a.example", now.plus_seconds(-30))).expect("an agent");
+    database.execute_batch(&registered(gone, token, "b\u{1b}[2J", now.plus_seconds(-7_300))).expect("another");
+
+    let page = site.json(&["agent", "list"]);
+    assert_eq!((&page["agents"][0]["id"], &page["agents"][1]["status"]), (&healthy.into(), &"UNHEALTHY".into()));
+    let out = site.call(&["agent", "list"]).out();
+    let rows: Vec<Vec<&str>> = out.lines().map(words).collect();
+    assert_eq!(rows[0], ["ID", "NAME", "STATUS", "LAST HEARTBEAT", "JOBS", "QUEUES", "VERSION", "TOKEN"]);
+    assert_eq!(rows[1][..3], [healthy, "a.example", "HEALTHY"]);
+    assert!(rows[1][3].starts_with('3') && rows[1][3].ends_with(" s ago"), "{out}");
+    assert_eq!(rows[1][4..], ["0", "default", "5.1.0", token]);
+    assert_eq!(rows[2][..4], [gone, "b\\u{1b}[2J", "UNHEALTHY", "2 h ago"]);
+    assert_eq!(rows.len(), 3, "{out}");
+    let found = site.json(&["agent", "list", "--status", "UNHEALTHY", "--status", "TERMINATED"]);
+    assert_eq!((&found["agents"][0]["id"], &found["totalCount"]), (&gone.into(), &1.into()));
+
+    let shown = site.json(&["agent", "cordon", healthy, "--reason", "new disk"]);
+    assert_eq!((&shown["status"], &shown["cordoningReason"]), (&"CORDONED".into(), &"new disk".into()));
+    assert_eq!(site.json(&["agent", "get", healthy]), shown);
+    let out = site.call(&["agent", "get", healthy]).out();
+    let fields: Vec<Vec<&str>> = out.lines().map(words).collect();
+    for field in
+        [["status", "CORDONED"], ["queues", "default"], ["slots", "{\"free\":4,\"total\":4}"], ["address", "192.0.2.7"]]
+    {
+        assert!(fields.contains(&field.to_vec()), "{out}");
+    }
+    assert_eq!(site.json(&["agent", "uncordon", healthy])["isCordoned"], false);
+
+    let fault = site.call(&["agent", "delete", healthy]).fault();
+    assert!(fault.starts_with("the agent is connected. ") && fault.contains(token), "{fault}");
+    assert_eq!(site.call(&["agent", "delete", gone]).out(), format!("{gone} is deleted\n"));
+    assert_eq!(site.json(&["agent", "list"])["totalCount"], 1);
+    assert_eq!(site.json(&["agent", "list", "--include-deleted"])["totalCount"], 2);
+    let ran = site.call(&["agent", "list", "--status", "ILL"]);
+    assert!(ran.code == Some(2) && ran.err.contains("UNHEALTHY"), "{ran:?}");
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn rows() -> Vec<Row> {
 
 /// Things that a request can be about.
 struct Things {
+    agent: String,
     agent_token: String,
     api_token: String,
     role: String,
@@ -54,8 +55,12 @@ impl Things {
     async fn make(world: &World) -> Self {
         let role = json!({"name": "Reader", "permissions": ["deployment.get"], "scopeType": "DEPLOYMENT"});
         let role = world.post(&world.path("/roles"), role).await.expect(200);
+        let agent_token = world.agent_token("agent").await.0;
+        let agent = world.agent(&agent_token, &format!("worker-of-{agent_token}")).await;
+        world.clock.advance(90); // so that it is unhealthy, and may be deleted
         Self {
-            agent_token: world.agent_token("agent").await.0,
+            agent,
+            agent_token,
             api_token: world.organization_token("ORGANIZATION_MEMBER").await.0,
             role: role["id"].as_str().expect("an id").into(),
         }
@@ -69,6 +74,7 @@ fn request(world: &World, things: &Things, row: Row) -> (String, Value) {
         .replace("{organizationId}", &world.organization.to_string())
         .replace("{workspaceId}", &world.workspace.to_string())
         .replace("{deploymentId}", &world.deployment.to_string())
+        .replace("{agentId}", &things.agent)
         .replace("{agentTokenId}", &things.agent_token)
         .replace("{tokenId}", &things.api_token)
         .replace("{roleId}", &things.role)
@@ -76,6 +82,7 @@ fn request(world: &World, things: &Things, row: Row) -> (String, Value) {
     assert!(!path.contains('{'), "{path}: tell this test what to put there");
     let role = json!({"name": "Another", "permissions": ["deployment.get"], "scopeType": "DEPLOYMENT"});
     let body = match row.id {
+        "TriggerAgentAction" => json!({"action": "CORDON", "reason": "maintenance"}),
         "CreateAgentToken" => json!({"name": "new"}),
         "CreateApiToken" => json!({"name": "new", "role": "ORGANIZATION_MEMBER", "scope": "ORGANIZATION"}),
         "UpdateApiToken" => json!({"name": "renamed"}),

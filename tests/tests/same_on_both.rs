@@ -11,7 +11,7 @@ use airlock_contract::{
     Access, Operation,
     operation::Visitor,
     operations,
-    wire::{AgentTokenSort, ApiTokenSort, DeploymentSort, OrganizationSort, RoleSort, WorkspaceSort},
+    wire::{AgentSort, AgentTokenSort, ApiTokenSort, DeploymentSort, OrganizationSort, RoleSort, WorkspaceSort},
 };
 use airlock_tests::{Answer, Database, World};
 use axum::{
@@ -103,6 +103,7 @@ impl Stream {
         stream.roles().await;
         stream.api_tokens().await;
         stream.agent_tokens().await;
+        stream.agents().await;
         stream.faults().await;
         stream.meta().await;
         stream.deletions().await;
@@ -409,6 +410,38 @@ impl Stream {
         self.call("GET", &format!("{path}?sorts=description:asc&sorts=name:desc"), &Value::Null).await;
         self.call("POST", &path, &json!({"name": "of the beta"})).await;
         self.list(&tokens, &sorts).await;
+    }
+
+    async fn agents(&mut self) {
+        let (agents, tokens) = (self.world.agents(""), self.world.agent_tokens("?limit=12"));
+        let (agents, tokens) = (agents.replace(&self.world.path(""), ""), tokens.replace(&self.world.path(""), ""));
+        let page = self.get(&tokens).await;
+        let mut ids = Vec::new();
+        for (at, token) in page["tokens"].as_array().expect("tokens").iter().enumerate() {
+            self.world.clock.advance(i64::from(at % 3 == 0) * 20);
+            let name = ["b", "a", "B", "a-b", "a_b", "ab", "A", "a.b", "10", "9", "a@b", "_a"][at];
+            ids.push(self.world.agent(&id(token), name).await);
+        }
+        let sorts: Vec<&str> = AgentSort::ALL.iter().map(|sort| sort.as_str()).collect();
+        for (at, one) in ids.iter().enumerate() {
+            let reason = if at % 2 == 0 { json!("ä\u{10ffff}") } else { Value::Null };
+            let action = ["CORDON", "UNCORDON", "DRAIN"][at % 3];
+            self.post(&format!("{agents}/{one}/action"), json!({"action": action, "reason": reason})).await;
+        }
+        self.post(&format!("{agents}/{}/action", ids[0]), json!({"action": "UNCORDON"})).await;
+        self.post(&format!("{agents}/cnowhere/action"), json!({"action": "UNCORDON"})).await;
+        self.list(&agents, &sorts).await;
+        for status in ["HEALTHY", "UNHEALTHY", "CORDONED", "TERMINATED", "TERMINATED&statuses=CORDONED", "x"] {
+            self.get(&format!("{agents}?statuses={status}&sorts=name:asc&limit=3&offset=1")).await;
+        }
+        self.delete(&format!("{agents}/{}", ids[11])).await; // it is connected
+        self.world.clock.advance(90);
+        for one in ids.iter().take(3) {
+            self.delete(&format!("{agents}/{one}")).await;
+            self.delete(&format!("{agents}/{one}")).await;
+            self.get(&format!("{agents}/{one}")).await;
+        }
+        self.list(&format!("{agents}?includeDeleted=true"), &sorts).await;
     }
 
     /// What is wrong in every way.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    commands::{agent_token, api_token, doctor, serve},
+    commands::{agent, agent_token, api_token, doctor, serve},
     settings::ServerSettings,
 };
 
@@ -44,6 +44,9 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Agents: the remote workers that have registered through the gate.
+    #[command(subcommand)]
+    Agent(agent::Agent),
     /// Agent tokens: the credentials of remote agents.
     #[command(subcommand)]
     AgentToken(agent_token::AgentToken),
@@ -85,6 +88,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             clap_complete::generate(shell, &mut Cli::command(), "airlock", &mut script);
             output::text(&String::from_utf8_lossy(&script))
         }
+        Command::Agent(command) => agent::run(command).await,
         Command::AgentToken(command) => agent_token::run(command).await,
         Command::ApiToken(command) => api_token::run(command).await,
     }

@@ -62,6 +62,11 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_AGENT_TOKENS_PER_DEPLOYMENT", value_name = "N", default_value_t = 50, value_parser = whole_number)]
     agent_tokens_per_deployment: u32,
 
+    /// Seconds between two heartbeats of an agent, as its Airflow has it in [edge]
+    /// heartbeat_interval. When three are missing, the agent is unhealthy.
+    #[arg(long, env = "AIRLOCK_AGENT_HEARTBEAT_INTERVAL", value_name = "SECONDS", default_value_t = 30, value_parser = seconds)]
+    agent_heartbeat_interval: u32,
+
     /// GET calls that each token may make a second; unlimited when 0.
     #[arg(long, env = "AIRLOCK_RATE_LIMIT_GET", value_name = "N", default_value_t = 0, value_parser = whole_number)]
     rate_limit_get: u32,
@@ -130,6 +135,7 @@ impl ServerSettings {
         Settings {
             public_url: public_url.trim_end_matches('/').to_owned(),
             agent_tokens_per_deployment: self.agent_tokens_per_deployment,
+            agent_heartbeat_interval: self.agent_heartbeat_interval,
             rate_limits: RateLimits {
                 get: NonZeroU32::new(self.rate_limit_get),
                 post: NonZeroU32::new(self.rate_limit_post),
@@ -148,6 +154,11 @@ fn whole_number(text: &str) -> Result<u32, String> {
 fn lease(text: &str) -> Result<u64, String> {
     let milliseconds = text.parse().ok().filter(|milliseconds| (100..=60_000).contains(milliseconds));
     milliseconds.ok_or_else(|| "expected a whole number of milliseconds from 100 to 60000".into())
+}
+
+fn seconds(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    number.ok_or_else(|| "expected a number of seconds from 1 to 86400".into())
 }
 
 fn http_url(text: &str) -> Result<String, String> {

@@ -43,6 +43,7 @@ pub enum Access {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are the documentation")]
 pub enum Tag {
+    Agent,
     AgentToken,
     ApiToken,
     Authorization,

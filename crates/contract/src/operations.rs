@@ -86,6 +86,37 @@ macro_rules! operations {
 }
 
 operations! {
+    Agent {
+        /// List a Deployment's agents.
+        ///
+        /// The remote workers that have registered through the gate, with how they are now and
+        /// when they were last heard of.
+        ListAgents: Read Get "/organizations/{organizationId}/deployments/{deploymentId}/agents"
+            requires DeploymentAgentsGet, path InDeployment, query ListAgentsQuery
+            => 200 AgentsPaginated;
+        /// Get an agent.
+        ///
+        /// What it last said of itself, and the agent token that it came with.
+        GetAgent: Read Get "/organizations/{organizationId}/deployments/{deploymentId}/agents/{agentId}"
+            requires DeploymentAgentsGet, path OneAgent
+            => 200 Agent;
+        /// Delete an agent.
+        ///
+        /// Takes an agent that is TERMINATED or UNHEALTHY off the list. One that is connected is
+        /// refused: stop the worker, or cut it off by deleting its agent token. The agent token
+        /// stays as it is; with one that is good, the worker may register again, as a new agent.
+        DeleteAgent: Write Delete "/organizations/{organizationId}/deployments/{deploymentId}/agents/{agentId}"
+            requires DeploymentAgentsDelete, path OneAgent
+            => 204;
+        /// Trigger an action on an agent.
+        ///
+        /// A cordoned agent is given no new work from when this has answered; what it runs goes
+        /// on. It stays cordoned when it restarts. An agent that is uncordoned learns of it with
+        /// its next heartbeat, and takes work from then on.
+        TriggerAgentAction: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/agents/{agentId}/action"
+            requires DeploymentAgentsUpdate, path OneAgent, body AgentActionRequest
+            => 200 Agent;
+    }
     AgentToken {
         /// List a Deployment's agent tokens.
         ///

@@ -1,7 +1,7 @@
 //! The parameters that paths carry, and the scope that each set of them names.
 
 use crate::{
-    AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, WorkspaceId,
+    AgentId, AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, WorkspaceId,
     permissions::scope,
     wire::{CreateDeploymentRequest, deployment},
 };
@@ -42,6 +42,8 @@ paths! {
     InWorkspace { organization_id: OrganizationId, workspace_id: WorkspaceId }
     /// `.../deployments/{deploymentId}`
     InDeployment { organization_id: OrganizationId, deployment_id: DeploymentId }
+    /// `.../deployments/{deploymentId}/agents/{agentId}`
+    OneAgent { organization_id: OrganizationId, deployment_id: DeploymentId, agent_id: AgentId }
     /// `.../deployments/{deploymentId}/agent-tokens/{agentTokenId}`
     OneAgentToken { organization_id: OrganizationId, deployment_id: DeploymentId, agent_token_id: AgentTokenId }
     /// `.../tokens/{tokenId}`
@@ -104,4 +106,4 @@ macro_rules! deployment_scoped {
         }
     )*};
 }
-deployment_scoped!(InDeployment OneAgentToken);
+deployment_scoped!(InDeployment OneAgent OneAgentToken);

@@ -1,6 +1,7 @@
 //! The rules of Airlock, without I/O.
 //!
 //! - [`policy`] decides who may do what; only it makes a [`policy::Granted`].
+//! - [`agent`] says how a remote worker is.
 //! - [`agent_token`] and [`api_token`] say what tokens look like and what makes them good.
 //! - [`address`] says where a request comes from when proxies stand between.
 //! - [`agent_key`] is the public half of a key that an agent made for itself.
@@ -10,6 +11,7 @@
 //! - [`env`] brings time and chance in, so that tests own both.
 
 pub mod address;
+pub mod agent;
 pub mod agent_key;
 pub mod agent_token;
 pub mod api_token;

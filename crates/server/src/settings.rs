@@ -9,6 +9,9 @@ pub struct Settings {
     pub public_url: String,
     /// How many agent tokens a Deployment can have that are good at the same time.
     pub agent_tokens_per_deployment: u32,
+    /// Seconds between two heartbeats of an agent, as its Airflow is configured
+    /// (`[edge] heartbeat_interval`). When three are missing, the agent is unhealthy.
+    pub agent_heartbeat_interval: u32,
     /// How often a token may call.
     pub rate_limits: RateLimits,
     /// After how many days audit records are removed; never when absent.
@@ -33,6 +36,7 @@ impl Default for Settings {
         Self {
             public_url: "http://127.0.0.1:8888".into(),
             agent_tokens_per_deployment: 50,
+            agent_heartbeat_interval: 30,
             rate_limits: RateLimits::default(),
             audit_retention_days: None,
             refusals_kept: 100_000,

@@ -331,6 +331,7 @@ macro_rules! word_columns {
     };
 }
 word_columns!(
+    airlock_core::agent::Cordon,
     airlock_contract::wire::ApiTokenKind,
     airlock_contract::wire::ApiTokenScope,
     airlock_contract::wire::CloudProvider,

@@ -12,7 +12,7 @@ use airlock_core::{
 };
 
 use crate::{
-    Page, Stamp, Writing, agent_tokens, api_tokens,
+    Page, Stamp, Writing, agent_tokens, agents, api_tokens,
     db::{Column, Reads, Row, Value, params, placeholders, record, sealed::Sealed as _},
     filter::Filter,
     subjects::JOIN_SUBJECTS,
@@ -241,10 +241,11 @@ pub async fn delete(w: &Writing, granted: &Granted<scope::Deployment>, stamp: &S
     }
 }
 
-/// Deletes the Deployments whose column has the value, and all tokens below them.
+/// Deletes the Deployments whose column has the value, and all agents and tokens below them.
 pub(crate) async fn delete_where(w: &Writing, column: &'static str, value: &str, stamp: &Stamp) -> Result<u64> {
     w.touch_authority();
     let these = format!("SELECT id FROM deployments WHERE {column}");
+    agents::delete_of(w, column, value, stamp.at).await?;
     agent_tokens::delete_of(w, column, value, stamp).await?;
     api_tokens::delete_where(w, &format!("deployment_id IN ({these} = $3)"), value, stamp).await?;
     let sql =

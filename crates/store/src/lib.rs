@@ -7,6 +7,7 @@
 //! instead of raw ids, so that no tenant filter can be left out.
 
 pub mod agent_tokens;
+pub mod agents;
 pub mod airflows;
 pub mod api_tokens;
 pub mod audit;

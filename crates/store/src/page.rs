@@ -23,9 +23,20 @@ impl Page {
         Self { offset: query.offset(), limit: query.limit().min(MOST), keys: query.sort_keys() }
     }
 
-    /// The clauses after `WHERE`: a stable order, with the id as the last key so that pages do not
-    /// overlap, and the window. Newest first when no order was asked for.
+    /// The clauses after `WHERE`: the order and the window.
     pub(crate) fn clauses(&self, conn: &Conn, table: &str) -> String {
+        format!("{} LIMIT {} OFFSET {}", self.order(conn, table), self.limit, self.offset)
+    }
+
+    /// The window, of all records in their order.
+    pub(crate) fn window<T>(&self, all: Vec<T>) -> Vec<T> {
+        let size = |number| usize::try_from(number).unwrap_or(usize::MAX);
+        all.into_iter().skip(size(self.offset)).take(size(self.limit)).collect()
+    }
+
+    /// A stable order, with the id as the last key so that pages do not overlap. Newest first when
+    /// no order was asked for.
+    pub(crate) fn order(&self, conn: &Conn, table: &str) -> String {
         let mut keys = self.keys.iter().map(|key| (key.column, key.descending)).collect::<Vec<_>>();
         // A column counts where it stands first; SQLite takes only so many keys.
         let mut seen = HashSet::new();
@@ -38,7 +49,7 @@ impl Page {
             let collate = if column.ends_with("_at") { "" } else { conn.text_order() };
             format!("{table}.{column}{collate}{}", if *descending { " DESC" } else { "" })
         });
-        format!(" ORDER BY {} LIMIT {} OFFSET {}", keys.collect::<Vec<_>>().join(", "), self.limit, self.offset)
+        format!(" ORDER BY {}", keys.collect::<Vec<_>>().join(", "))
     }
 }
 

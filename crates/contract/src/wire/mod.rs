@@ -3,6 +3,7 @@
 //! Each type derives its reading and writing (serde), its schema (schemars) and its checks
 //! (garde) from one declaration. Fields that clients send and the API does not know are ignored.
 
+pub mod agent;
 pub mod agent_token;
 pub mod api_token;
 pub mod authorization;
@@ -16,6 +17,7 @@ pub mod subject;
 pub mod text;
 pub mod workspace;
 
+pub use agent::*;
 pub use agent_token::*;
 pub use api_token::*;
 pub use authorization::*;

@@ -24,6 +24,11 @@ pub fn short_line(text: &str, (): &()) -> garde::Result {
     if text.chars().count() > 256 { Err(garde::Error::new("length is greater than 256")) } else { Ok(()) }
 }
 
+/// [`line`], where the text is optional.
+pub fn optional_line(text: &Option<String>, (): &()) -> garde::Result {
+    text.as_deref().map_or(Ok(()), |text| line(text, &()))
+}
+
 /// The name of a worker, as it can stand in a path without being escaped.
 pub fn worker_name(text: &str, (): &()) -> garde::Result {
     let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b)) && !text.starts_with('.');

@@ -1,6 +1,7 @@
 //! What each operation does: a file a resource.
 
 pub(crate) mod agent_tokens;
+mod agents;
 pub(crate) mod api_tokens;
 mod audit_logs;
 mod authorization;
