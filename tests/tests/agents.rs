@@ -57,6 +57,10 @@ on_both! {
         let agent = get(&world, &id).await;
         assert_eq!((&agent["slots"], &agent["version"], &agent["queues"]), (&json!({}), &json!(""), &json!([])));
         assert!(agent.get("airflowVersion").is_none() && agent.get("address").is_none(), "{agent}");
+        for (jobs, shown) in [(-1, 0), (i64::MAX, u32::MAX)] {
+            set(&world, &id, &format!("jobs_active = {jobs}")).await;
+            assert_eq!(get(&world, &id).await["runningJobs"], shown);
+        }
     }
 
     /// Nothing has to run for an agent to become unhealthy, and a heartbeat makes it healthy again.

@@ -32,7 +32,7 @@ record! {
         /// Its queues, as it last said.
         pub queues: Vec<String> = "t.queues",
         /// How many jobs it last said it runs.
-        pub jobs_active: u32 = "t.jobs_active",
+        jobs_active: i64 = "t.jobs_active",
         /// Its machine and software, as it last said: a JSON object.
         pub sysinfo: String = "t.sysinfo",
         /// Whether it may take new work.
@@ -58,11 +58,16 @@ record! {
 const TABLES: &str = "agents t JOIN agent_tokens k ON k.id = t.token_id";
 
 impl Agent {
+    /// How many jobs it last said it runs. A worker can say any number.
+    pub fn running_jobs(&self) -> u32 {
+        u32::try_from(self.jobs_active.max(0)).unwrap_or(u32::MAX)
+    }
+
     /// How the agent is, and why; `interval` is the seconds between two heartbeats.
     pub fn status(&self, interval: u32, now: Time) -> (AgentStatus, Option<String>) {
         let known = Known {
             state: &self.state,
-            running_jobs: self.jobs_active,
+            running_jobs: self.running_jobs(),
             cordon: self.cordon,
             last_heartbeat_at: self.last_heartbeat_at,
             token_deleted_at: self.token_deleted_at,

@@ -92,6 +92,7 @@ impl Clock {
 
 fn view(record: Record, clock: &Clock) -> Agent {
     let (status, status_reason) = clock.status(&record);
+    let running_jobs = record.running_jobs();
     let sysinfo = Sysinfo::read(&record.sysinfo);
     Agent {
         id: record.id,
@@ -108,7 +109,7 @@ fn view(record: Record, clock: &Clock) -> Agent {
         last_heartbeat_at: record.last_heartbeat_at,
         deleted_at: record.deleted_at,
         agent_token_id: record.token,
-        running_jobs: record.jobs_active,
+        running_jobs,
         airflow_version: sysinfo.airflow_version,
         address: record.address,
     }
