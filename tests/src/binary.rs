@@ -80,6 +80,7 @@ pub struct Server {
     out: Pipe,
     err: Pipe,
     address: String,
+    admin_address: Option<String>,
 }
 
 impl Server {
@@ -95,16 +96,28 @@ impl Server {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
         let out = Pipe::read(child.stdout.take().expect("a pipe"));
         let err = Pipe::read(child.stderr.take().expect("a pipe"));
-        let mut server = Self { child, out, err, address: String::new() };
+        let mut server = Self { child, out, err, address: String::new(), admin_address: None };
         let log = server.err.wait(|log| log.lines().any(|line| line.contains(" serving ")));
-        let address = log.split_whitespace().find_map(|word| word.strip_prefix("address="));
-        server.address = address.unwrap_or_else(|| panic!("the server does not say where it serves: {log}")).into();
+        let said = |label: &str| log.split_whitespace().find_map(|word| word.strip_prefix(label)).map(str::to_owned);
+        let address = said("address=");
+        server.admin_address = said("admin_address=");
+        server.address = address.unwrap_or_else(|| panic!("the server does not say where it serves: {log}"));
         server
     }
 
     /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where it serves: an IP address and a port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The URL of its admin address.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.admin_address.as_deref().expect("an admin address"))
     }
 
     /// Its process id.
@@ -135,8 +148,13 @@ impl Server {
     }
 
     /// Ends it as operators do: how it ended, and all that it wrote.
-    pub fn stop(mut self) -> (ExitStatus, String, String) {
+    pub fn stop(self) -> (ExitStatus, String, String) {
         self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits for the end of one that was told to stop: how it ended, and all that it wrote.
+    pub fn ended(mut self) -> (ExitStatus, String, String) {
         let began = Instant::now();
         let status = loop {
             match self.child.try_wait().expect("its state") {

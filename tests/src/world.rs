@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use airlock_contract::{AgentId, DeploymentId, OrganizationId, WorkspaceId};
 use airlock_core::{Env, keyring::Keyring};
-use airlock_server::{App, FirstRecords, Settings, bootstrap, router};
+use airlock_server::{App, FirstRecords, Settings, admin_router, bootstrap, router};
 use airlock_store::{Membership, Store};
 use axum::{
     Router,
@@ -86,6 +86,15 @@ impl World {
             json: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
             bytes: bytes.to_vec(),
         }
+    }
+
+    /// The metrics, as they are scraped.
+    pub async fn metrics(&self) -> String {
+        let request = Request::get("/metrics").body(Body::empty()).expect("a request");
+        let response = admin_router(self.app.clone()).oneshot(request).await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        let bytes = response.into_body().collect().await.expect("a whole body").to_bytes();
+        String::from_utf8(bytes.to_vec()).expect("UTF-8")
     }
 
     /// Calls with a token, or without; `body` is `Value::Null` for none.

@@ -1,6 +1,7 @@
 //! The `airlock` binary: the server, and a command line that talks to it like anybody else.
 
 mod commands;
+mod listen;
 mod local;
 mod output;
 mod settings;

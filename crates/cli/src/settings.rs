@@ -4,7 +4,13 @@
 //! `-`; its value takes the place of the default, so that flags and environment go before it, and
 //! clap checks it like any other.
 
-use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use airlock_server::{RateLimits, Settings};
 use airlock_store::{Location, Membership};
@@ -13,6 +19,9 @@ use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource}
 use secrecy::SecretString;
 
 use crate::Cli;
+
+/// The port of the admin address, unless set otherwise.
+const ADMIN_PORT: u16 = 9888;
 
 /// Where the server listens, what it keeps where, and what it allows.
 #[derive(Args, Clone)]
@@ -25,8 +34,33 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_LISTEN", value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8888")]
     pub(crate) listen: SocketAddr,
 
+    /// The address for those who run the server: /metrics, /livez and /readyz, without TLS and
+    /// without a token. `off` for none. Without it: port 9888 of the loopback address; any free
+    /// port when --listen takes any.
+    #[arg(long, env = "AIRLOCK_ADMIN_LISTEN", value_name = "ADDRESS:PORT", value_parser = admin_listen)]
+    admin_listen: Option<AdminListen>,
+
+    /// The server's certificate as PEM, and after it the chain to a root. TLS is spoken when it is
+    /// given. Read again when the file changes, and on SIGHUP.
+    #[arg(long, env = "AIRLOCK_TLS_CERTIFICATE", value_name = "FILE")]
+    tls_certificate: Option<PathBuf>,
+
+    /// The private key of the certificate, as PEM.
+    #[arg(long, env = "AIRLOCK_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+
+    /// How many seconds a client may take from one request to the end of the next one's head. Let it
+    /// be longer than the load balancer in front keeps idle connections, which most do for 60.
+    #[arg(long, env = "AIRLOCK_IDLE_TIMEOUT", value_name = "SECONDS", default_value_t = 75, value_parser = seconds)]
+    idle_timeout: u32,
+
+    /// How many seconds the server answers /readyz with 503, and everything else as before, when
+    /// it is told to stop: load balancers need some to notice.
+    #[arg(long, env = "AIRLOCK_DRAIN", value_name = "SECONDS", default_value_t = 0, value_parser = whole_number)]
+    drain: u32,
+
     /// Where clients reach the server. It is in the tokens and in the addresses that agents get.
-    /// Without it: http:// and the address that it listens on.
+    /// Without it: http:// or https://, and the address that it listens on.
     #[arg(long, env = "AIRLOCK_PUBLIC_URL", value_name = "URL", value_parser = http_url)]
     pub(crate) public_url: Option<String>,
 
@@ -96,6 +130,15 @@ pub(crate) struct ServerSettings {
     pub(crate) log_format: LogFormat,
 }
 
+/// Where the admin address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AdminListen {
+    /// Nowhere.
+    Off,
+    /// At an address.
+    At(SocketAddr),
+}
+
 /// The form of the log.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
@@ -112,6 +155,34 @@ impl ServerSettings {
             Some(url) => Location::Postgres(url.expose_secret().to_owned()),
             None => Location::Sqlite(self.data_dir.join("airlock.db")),
         }
+    }
+
+    /// Where `/metrics` is, if anywhere.
+    pub(crate) fn admin_listen(&self) -> Option<SocketAddr> {
+        match self.admin_listen {
+            Some(AdminListen::Off) => None,
+            Some(AdminListen::At(address)) => Some(address),
+            None => Some((Ipv4Addr::LOCALHOST, if self.listen.port() == 0 { 0 } else { ADMIN_PORT }).into()),
+        }
+    }
+
+    /// The files of the certificate and its key, if TLS is to be spoken.
+    pub(crate) fn tls(&self) -> anyhow::Result<Option<(&Path, &Path)>> {
+        match (&self.tls_certificate, &self.tls_key) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (None, None) => Ok(None),
+            _ => bail!("--tls-certificate and --tls-key go together; one of them is missing"),
+        }
+    }
+
+    /// How long a client may take for a request's head.
+    pub(crate) fn idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.idle_timeout.into())
+    }
+
+    /// How long to say that the server is about to stop before it does.
+    pub(crate) fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain.into())
     }
 
     pub(crate) fn key_file(&self) -> PathBuf {
@@ -131,7 +202,10 @@ impl ServerSettings {
 
     /// The settings of the server proper, which listens at this address.
     pub(crate) fn server(&self, listening: SocketAddr) -> Settings {
-        let public_url = self.public_url.clone().unwrap_or_else(|| format!("http://{listening}"));
+        let public_url = self.public_url.clone().unwrap_or_else(|| {
+            let scheme = if self.tls_certificate.is_some() { "https" } else { "http" };
+            format!("{scheme}://{listening}")
+        });
         Settings {
             public_url: public_url.trim_end_matches('/').to_owned(),
             agent_tokens_per_deployment: self.agent_tokens_per_deployment,
@@ -159,6 +233,13 @@ fn lease(text: &str) -> Result<u64, String> {
 fn seconds(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
     number.ok_or_else(|| "expected a number of seconds from 1 to 86400".into())
+}
+
+fn admin_listen(text: &str) -> Result<AdminListen, String> {
+    if text == "off" {
+        return Ok(AdminListen::Off);
+    }
+    text.parse().map(AdminListen::At).map_err(|_| "expected an address such as 127.0.0.1:9888, or off".into())
 }
 
 fn http_url(text: &str) -> Result<String, String> {

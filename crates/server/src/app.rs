@@ -65,6 +65,16 @@ impl App {
         crate::upkeep::flush(self).await
     }
 
+    /// Counts in the database what the metrics tell of it. Called every 15 seconds by
+    /// [`Self::run_upkeep`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn count(&self) -> Result<()> {
+        crate::metrics::count(self).await
+    }
+
     /// Tells everybody who asks whether the server is ready that it is not any more, so that load
     /// balancers send their requests elsewhere. Requests are still answered.
     pub fn drain(&self) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use airlock_core::Result;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::{App, metrics};
+use crate::App;
 
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const COUNT_EVERY: usize = 15;
@@ -22,7 +22,7 @@ pub(crate) async fn run(app: &App) {
             result = tidy(app).await;
         }
         if result.is_ok() && tick % COUNT_EVERY == 0 {
-            result = metrics::count(app).await;
+            result = app.count().await;
         }
         if let Err(cause) = result {
             tracing::warn!(%cause, "upkeep failed; it will be tried again");

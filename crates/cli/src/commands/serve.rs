@@ -1,20 +1,21 @@
 //! `airlock serve`, `airlock init` and `airlock migrate`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use airlock_core::Env;
-use airlock_server::{App, FirstRecords, bootstrap, router};
+use airlock_server::{App, FirstRecords, admin_router, bootstrap, router};
 use airlock_store::Store;
 use anyhow::{Context, bail};
-use axum::serve::ListenerExt;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::Notify,
+    sync::watch,
+    task::JoinSet,
     time::sleep,
 };
 
 use crate::{
+    listen::{self, Service, tls::Certificate},
     local, output,
     settings::{LogFormat, ServerSettings},
 };
@@ -25,46 +26,81 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Runs the server until it is told to stop.
 pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
     start_log(settings);
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("the address {} cannot be listened on (--listen)", settings.listen))?;
-    let address = listener.local_addr()?;
+    let tls = settings.tls()?.map(|(certificate, key)| Certificate::read(certificate, key)).transpose()?;
+    let (listener, address) = bind(settings.listen, "--listen").await?;
+    let admin = match settings.admin_listen() {
+        Some(address) => Some(bind(address, "--admin-listen").await?),
+        None => None,
+    };
     let (app, store) = open(settings, address).await?;
     store.start(settings.membership(address), &Env::system()).await?;
     if let Some(first) = bootstrap(&app).await? {
         show(&first, settings, address)?;
     }
-    let upkeep = tokio::spawn({
+    let mut beside = JoinSet::new(); // ends with this function
+    beside.spawn({
         let app = app.clone();
         async move { app.run_upkeep().await }
     });
-    tracing::info!(%address, database = store_kind(settings), version = env!("CARGO_PKG_VERSION"), "serving");
-    let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    // Answers are small and whole: waiting to fill a packet would only delay them.
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let stopping = Arc::new(Notify::new());
-    let serving = axum::serve(listener, service).with_graceful_shutdown({
-        let stopping = Arc::clone(&stopping);
-        async move {
-            stop_signal().await;
-            stopping.notify_one();
-        }
-    });
+    if let Some(certificate) = tls.clone() {
+        beside.spawn(async move { certificate.follow().await });
+    }
+    let head = settings.idle_timeout();
+    let admin_address = admin.as_ref().map(|(_, address)| *address);
+    if let Some((listener, _)) = admin {
+        let service = Service { router: admin_router(app.clone()), tls: None, head };
+        beside.spawn(listen::serve(listener, service, std::future::pending()));
+    }
+    let (database, version) = (store_kind(settings), env!("CARGO_PKG_VERSION"));
+    tracing::info!(%address, admin_address = admin_address.map(tracing::field::display), tls = tls.is_some(), database, version, "serving");
+
+    let service = Service { router: router(app.clone()), tls, head };
+    let (stop, stopping) = watch::channel(false);
+    let serving = listen::serve(listener, service, until(stopping.clone()));
     tokio::select! {
-        served = async { serving.await } => served?,
-        () = async { stopping.notified().await; sleep(GRACE).await } => {
+        () = serving => {}
+        () = async {
+            drain(&app, settings.drain()).await;
+            let _ = stop.send(true);
+            sleep(GRACE).await;
+        } => {
             tracing::warn!("some clients did not finish their requests within {} s", GRACE.as_secs());
         }
     }
-    upkeep.abort();
+    beside.shutdown().await;
     app.flush().await?;
     if let Err(cause) = store.leave().await {
         tracing::warn!(%cause, "the other replicas will wait for this one until its lease has run out");
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("the address {address} cannot be listened on ({flag})"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Waits for the signal to stop, then for load balancers to notice that the server is about to. A
+/// second signal ends that.
+async fn drain(app: &App, time: Duration) {
+    stop_signal().await;
+    app.drain();
+    if time.is_zero() {
+        return;
+    }
+    tracing::info!(seconds = time.as_secs(), "draining: /readyz says so, and requests are still answered");
+    tokio::select! {
+        () = sleep(time) => {}
+        () = stop_signal() => {}
+    }
+}
+
+/// Waits until the value is true.
+async fn until(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
 }
 
 /// Makes the first records, and ends.
