@@ -38,11 +38,12 @@ impl Cordon {
         Self::ALL.into_iter().find(|choice| choice.as_str() == word)
     }
 
-    /// After somebody asked for the agent to be uncordoned.
-    pub const fn uncordon(self) -> Self {
+    /// After somebody asked for an agent in a state to be uncordoned. One that is in maintenance
+    /// without us, because its Airflow said so, has to be told as well.
+    pub fn uncordon(self, state: &str) -> Self {
         match self {
-            Self::Open => Self::Open,
-            Self::Cordoned | Self::Uncordoning => Self::Uncordoning,
+            Self::Open if !is_in_maintenance(state) => Self::Open,
+            Self::Open | Self::Cordoned | Self::Uncordoning => Self::Uncordoning,
         }
     }
 }
@@ -64,6 +65,14 @@ pub struct Known<'a> {
     pub token_end_at: Option<Time>,
     /// When the agent was deleted.
     pub deleted_at: Option<Time>,
+}
+
+/// Whether a worker in this state fetches no work until it is told that maintenance is over.
+fn is_in_maintenance(state: &str) -> bool {
+    matches!(
+        state,
+        "maintenance request" | "maintenance pending" | "maintenance mode" | "maintenance exit" | "offline maintenance"
+    )
 }
 
 /// How an agent is, and why where the status alone does not say it. `interval` is the seconds
@@ -97,7 +106,7 @@ pub fn status(agent: &Known<'_>, interval: u32, now: Time) -> (AgentStatus, Opti
         (Cordon::Open, "terminating" | "shutdown request") => {
             (AgentStatus::Healthy, Some("it is shutting down, and takes no new work".to_owned()))
         }
-        (Cordon::Open, state) if state.starts_with("maintenance") => {
+        (Cordon::Open, state) if is_in_maintenance(state) => {
             (AgentStatus::Healthy, Some("it is in maintenance in its Airflow, and takes no new work".to_owned()))
         }
         (Cordon::Open, _) => (AgentStatus::Healthy, None),
@@ -227,10 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_was_never_cordoned_need_not_be_told() {
-        assert_eq!(Cordon::Open.uncordon(), Cordon::Open);
-        assert_eq!(Cordon::Cordoned.uncordon(), Cordon::Uncordoning);
-        assert_eq!(Cordon::Uncordoning.uncordon(), Cordon::Uncordoning);
+    fn only_who_may_be_in_maintenance_needs_to_be_told() {
+        assert_eq!(Cordon::Open.uncordon("running"), Cordon::Open);
+        assert_eq!(Cordon::Open.uncordon("maintenance mode"), Cordon::Uncordoning);
+        assert_eq!(Cordon::Open.uncordon("offline maintenance"), Cordon::Uncordoning);
+        assert_eq!(Cordon::Cordoned.uncordon("idle"), Cordon::Uncordoning);
+        assert_eq!(Cordon::Uncordoning.uncordon("idle"), Cordon::Uncordoning);
         for cordon in Cordon::ALL {
             assert_eq!(Cordon::named(cordon.as_str()), Some(cordon));
         }

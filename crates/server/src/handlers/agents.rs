@@ -63,7 +63,7 @@ impl Write<TriggerAgentAction> for Handlers {
         let record = agents::get_locked(w, call.granted, id).await?;
         let (cordon, reason) = match (call.body.action, call.body.reason.as_deref()) {
             (AgentAction::Cordon, reason) => (Cordon::Cordoned, reason),
-            (AgentAction::Uncordon, None) => (record.cordon.uncordon(), None),
+            (AgentAction::Uncordon, None) => (record.cordon.uncordon(&record.state), None),
             (AgentAction::Uncordon, Some(_)) => {
                 return Err(Error::field("constraint", "reason", "goes with CORDON only"));
             }
