@@ -102,15 +102,25 @@ class Airflow:
         until("the API server answers", lambda: self.api("GET", "/monitor/health").status == 200, 120, self.servers)
         self.token = http.call("GET", f"{self.url}/auth/token").expect(201).json["access_token"]
         for dag in dags:
-            until(f"the Dag {dag} is known", lambda: self.api("GET", f"/dags/{dag}").status == 200, 60, self.servers)
+            until(f"the Dag {dag} is known", lambda: self.knows(dag), 60, self.servers)
             self.api("PATCH", f"/dags/{dag}", {"is_paused": False}).expect(200)
+
+    def knows(self, dag: str) -> bool:
+        for error in self.api("GET", "/importErrors").expect(200).json["import_errors"]:
+            raise Failed(error["stack_trace"])
+        return self.api("GET", f"/dags/{dag}").status == 200
 
     def api(self, method: str, path: str, body=None) -> http.Answer:
         return http.call(method, f"{self.url}/api/v2{path}", self.token, body)
 
     def trigger(self, dag: str) -> "Run":
+        """Starts a run of a Dag."""
         run_id = self.api("POST", f"/dags/{dag}/dagRuns", {"logical_date": None}).expect(200).json["dag_run_id"]
         return Run(self, dag, run_id)
+
+    def add_connection(self, name: str, password: str):
+        body = {"connection_id": name, "conn_type": "generic", "password": password}
+        self.api("POST", "/connections", body).expect(201)
 
     def workers(self) -> dict:
         """What Airflow says of its edge workers: their states by their names."""
@@ -126,6 +136,19 @@ class Run:
 
     def state(self) -> str:
         return self.airflow.api("GET", self.path).expect(200).json["state"]
+
+    def end(self, seconds: float = 90, alive=()) -> str:
+        """Waits for the run to end; its state."""
+        until(f"{self.path} ends", lambda: self.state() in ("success", "failed"), seconds, alive)
+        return self.state()
+
+    def task_states(self) -> dict:
+        tasks = self.airflow.api("GET", f"{self.path}/taskInstances").expect(200).json["task_instances"]
+        return {f"{task['task_id']}[{task['map_index']}]": task["state"] for task in tasks}
+
+    def expect_success(self, alive=()):
+        if self.end(alive=alive) != "success":
+            raise Failed(f"{self.path} failed: {self.task_states()}")
 
     def task_state(self, task: str) -> str | None:
         return self.airflow.api("GET", f"{self.path}/taskInstances/{task}").expect(200).json["state"]

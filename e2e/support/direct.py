@@ -24,13 +24,13 @@ class Direct:
         steps, airflow = self.steps, self.airflow
         with steps("start Airflow"):
             airflow.start()
-            airflow.wait_for_dags("short_default", "long_default")
+            airflow.wait_for_dags("short_default", "long_default", "wide_default")
+            airflow.add_connection("gate_connection", "of the connection")
         with steps("a worker registers"):
             worker = self.start_worker()
             until("the worker is idle", lambda: airflow.workers().get("one") == "idle", 60, [worker])
         with steps("a Dag runs"):
-            run = airflow.trigger("short_default")
-            until("the Dag's run ends well", lambda: run.state() == "success", 60, [worker])
+            airflow.trigger("wide_default").expect_success([worker])
         with steps("a long task runs, and is failed by Airflow"):
             run = airflow.trigger("long_default")
             until("its log says that it waits", lambda: run.log_has("wait", "waiting to be"), 60, [worker])

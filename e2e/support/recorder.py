@@ -14,8 +14,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
-# The ids of task instances, and of Dags, their tasks and their runs.
-VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\w+_default/(\w+/)?manual[^/]+(/(write|read))?")
+# Ids of task instances; Dags, tasks and runs; numbers of tries and mapped tasks.
+VARYING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/)\w+_default(/\w+)?/manual[^/]+(/\w+)?|(?<=[/=])-?\d+")
 TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 NOT_FOR_REPLAY = {"date", "server", "connection", "keep-alive", "host"}
 

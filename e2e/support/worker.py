@@ -6,8 +6,15 @@ from pathlib import Path
 from .airflow import Installation, clean_env
 from .processes import Failed, Process
 
-# Not needed to connect: the test would otherwise wait for the defaults of 5 s and 30 s.
-FASTER = {"AIRFLOW__EDGE__JOB_POLL_INTERVAL": "1", "AIRFLOW__EDGE__HEARTBEAT_INTERVAL": "5"}
+# None of these is needed to connect. The test would wait for the defaults of the first two, 5 s and
+# 30 s. One task at a time, because Airflow on SQLite may give a job out twice to a worker that asks
+# twice at once. And on a busy machine the first answers of Airflow may take longer than 5 s.
+FOR_THE_TEST = {
+    "AIRFLOW__EDGE__JOB_POLL_INTERVAL": "1",
+    "AIRFLOW__EDGE__HEARTBEAT_INTERVAL": "5",
+    "AIRFLOW__EDGE__WORKER_CONCURRENCY": "1",
+    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
+}
 
 
 class Worker(Process):
@@ -15,7 +22,7 @@ class Worker(Process):
         """Starts it with `commands`: lines of `export NAME=value`, then the command line."""
         home.mkdir(parents=True, exist_ok=True)
         settings, argv = understand(commands)
-        env = clean_env(home, AIRFLOW__CORE__DAGS_FOLDER=str(dags), **FASTER, **settings)
+        env = clean_env(home, AIRFLOW__CORE__DAGS_FOLDER=str(dags), **FOR_THE_TEST, **settings)
         super().__init__(f"worker {name}", [installation.folder / "bin" / argv[0], *argv[1:]], env, home / "worker.log")
 
 
