@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use airlock_core::address::Ranges;
 use airlock_server::{RateLimits, Settings};
 use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
@@ -121,6 +122,11 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_REFUSALS_KEPT", value_name = "N", default_value_t = 100_000, value_parser = whole_number)]
     refusals_kept: u32,
 
+    /// The proxies whose X-Forwarded-For is believed: addresses, or ranges such as 10.0.0.0/8, with
+    /// commas between. From all others it is what any client could send.
+    #[arg(long, env = "AIRLOCK_TRUSTED_PROXIES", value_name = "RANGES", default_value = "", hide_default_value = true, value_parser = ranges)]
+    trusted_proxies: Ranges,
+
     /// What to log, to standard error: error, warn, info, debug or trace, also by module.
     #[arg(long, env = "AIRLOCK_LOG", value_name = "FILTER", default_value = "info,refinery_core=warn", value_parser = log_filter)]
     pub(crate) log: String,
@@ -217,6 +223,7 @@ impl ServerSettings {
             },
             audit_retention_days: NonZeroU32::new(self.audit_retention_days),
             refusals_kept: self.refusals_kept,
+            trusted_proxies: self.trusted_proxies.clone(),
         }
     }
 }
@@ -240,6 +247,11 @@ fn admin_listen(text: &str) -> Result<AdminListen, String> {
         return Ok(AdminListen::Off);
     }
     text.parse().map(AdminListen::At).map_err(|_| "expected an address such as 127.0.0.1:9888, or off".into())
+}
+
+fn ranges(text: &str) -> Result<Ranges, String> {
+    let parsed = Ranges::parse(text.split(',').filter(|text| !text.trim().is_empty()));
+    parsed.map_err(|range| format!("{range:?} is neither an address nor a range such as 10.0.0.0/8"))
 }
 
 fn http_url(text: &str) -> Result<String, String> {
@@ -362,6 +374,8 @@ mod tests {
         assert!(text.contains("--agent-tokens-per-deployment") && text.contains("invalid"), "{text}");
         let text = serve(&["--public-url", "localhost"]).err().expect("refused");
         assert!(text.contains("--public-url") && text.contains("http://"), "{text}");
+        let text = serve(&["--trusted-proxies", "10.0.0.0/8,proxy"]).err().expect("refused");
+        assert!(text.contains("--trusted-proxies") && text.contains("\"proxy\" is neither"), "{text}");
     }
 
     #[test]

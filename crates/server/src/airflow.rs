@@ -3,10 +3,10 @@
 //! A Deployment knows its Airflow through its own environment variables, as any Airflow would, so
 //! that the stock Terraform provider and CLI can set them.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use airlock_contract::{DeploymentId, OrganizationId, WorkspaceId};
-use airlock_core::{Error, Result, gate::upstream::Signing};
+use airlock_core::{Error, Result, address::Ranges, gate::upstream::Signing};
 use airlock_store::{
     airflows,
     deployments::{Variable, VariableValue},
@@ -35,8 +35,8 @@ pub(crate) struct Airflow {
     pub(crate) signing: Signing,
     /// Whether remote agents may reach it.
     pub(crate) takes_agents: bool,
-    /// The address ranges from which agents may call, in CIDR form; any when empty.
-    pub(crate) allowed_ranges: Vec<String>,
+    /// The address ranges from which agents may call; any when empty.
+    pub(crate) allowed_ranges: Ranges,
     /// The queues of tokens that name none.
     pub(crate) queues: Vec<String>,
 }
@@ -75,6 +75,11 @@ impl Airflow {
         Ok(Some(airflow))
     }
 
+    /// Whether agents may call from an address; `None` is one that nobody knows.
+    pub(crate) fn admits(&self, address: Option<IpAddr>) -> bool {
+        self.allowed_ranges.is_empty() || address.is_some_and(|address| self.allowed_ranges.contains(address))
+    }
+
     fn read(app: &App, record: airflows::AirflowRecord, variables: &[Variable]) -> Result<Self> {
         let value = |name: &str| value(app, variables, name);
         let url = value(BASE_URL)?.map(|url| url.expose_secret().trim_end_matches('/').to_owned());
@@ -87,6 +92,9 @@ impl Airflow {
             },
         };
         let remote = record.settings.remote_execution;
+        let ranges = remote.as_ref().and_then(|remote| remote.allowed_ip_address_ranges.as_deref()).unwrap_or_default();
+        let allowed_ranges = Ranges::parse(ranges.iter().map(String::as_str))
+            .map_err(|range| Error::internal(format!("{range:?} is not an address range of {}", record.deployment)))?;
         let mut queues: Vec<String> =
             record.settings.worker_queues.unwrap_or_default().into_iter().map(|queue| queue.name).collect();
         if queues.is_empty() {
@@ -99,7 +107,7 @@ impl Airflow {
             url: url.filter(|url| !url.is_empty()),
             signing,
             takes_agents: remote.as_ref().is_some_and(|remote| remote.enabled),
-            allowed_ranges: remote.and_then(|remote| remote.allowed_ip_address_ranges).unwrap_or_default(),
+            allowed_ranges,
             queues,
         })
     }

@@ -18,6 +18,7 @@ mod authenticate;
 mod bootstrap;
 mod change;
 mod envelope;
+mod forward_auth;
 mod handlers;
 mod health;
 mod input;

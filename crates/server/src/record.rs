@@ -13,7 +13,7 @@ use crate::{
 /// A record of a request, of which nobody knows yet whose it is: a refusal, until somebody says
 /// otherwise.
 pub(crate) fn of(app: &App, parts: &Parts, operation: &str, now: Time) -> Entry {
-    let origin = Origin::of(parts);
+    let origin = Origin::of(app, parts);
     Entry {
         method: parts.method.as_str().into(),
         path: shown_path(parts.uri.path()),

@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use airlock_core::Env;
+use airlock_core::{Env, address::client_address};
 use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, Request, request::Parts},
 };
+
+use crate::App;
 
 /// The longest text of a header that goes into the audit log.
 const HEADER_LENGTH: usize = 256;
@@ -54,14 +56,24 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn of(parts: &Parts) -> Self {
+    pub(crate) fn of(app: &App, parts: &Parts) -> Self {
         Self {
-            source_ip: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.ip()),
+            source_ip: source_ip(app, parts),
             user_agent: header(&parts.headers, "user-agent"),
             client: header(&parts.headers, "x-astro-client-identifier"),
             client_version: header(&parts.headers, "x-astro-client-version"),
         }
     }
+}
+
+/// The address that a request comes from, behind the proxies that the operator trusts. `None` when
+/// the server was not told who holds the connection.
+pub(crate) fn source_ip(app: &App, parts: &Parts) -> Option<IpAddr> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>()?.ip();
+    let forwarded = parts.headers.get_all("x-forwarded-for").iter();
+    // A value that is no text ends the walk, as one that is no address does.
+    let forwarded = forwarded.map(|value| value.to_str().unwrap_or_default());
+    Some(client_address(peer, forwarded, &app.settings.trusted_proxies))
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {

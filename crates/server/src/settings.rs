@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use airlock_core::address::Ranges;
+
 /// The server's settings. Addresses and files are the binary's affair.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -18,6 +20,8 @@ pub struct Settings {
     pub audit_retention_days: Option<NonZeroU32>,
     /// How many records of refused requests are kept at the most.
     pub refusals_kept: u32,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Ranges,
 }
 
 /// Calls a second that each token may make, by method; unlimited when absent.
@@ -40,6 +44,7 @@ impl Default for Settings {
             rate_limits: RateLimits::default(),
             audit_retention_days: None,
             refusals_kept: 100_000,
+            trusted_proxies: Ranges::default(),
         }
     }
 }
