@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use airlock_tests::{World, binary::Server, on_both};
+use airlock_tests::{Database, World, binary::Server, on_both};
 use serde_json::json;
 
 /// What was scraped: the value of each series, by its name and labels.
@@ -89,6 +89,33 @@ on_both! {
         assert_eq!(counts().await, (2.0, 1.0));
     }
 
+    async fn agents_are_counted_by_status(world) {
+        let (token, _) = world.agent_token("edge").await;
+        let now = {
+            use airlock_core::env::Clock;
+            world.clock.now().as_micros()
+        };
+        for (name, state, cordon, heard) in [
+            ("well", "idle", "OPEN", now),
+            ("lost", "running", "OPEN", now - 3_600_000_000),
+            ("held", "idle", "CORDONED", now),
+            ("off", "offline", "OPEN", now),
+        ] {
+            let sql = format!(
+                "INSERT INTO agents (id, organization_id, deployment_id, token_id, name, state, queues, jobs_active, \
+                 sysinfo, cordon, created_at, last_heartbeat_at) VALUES ('{name}', '{}', '{}', '{token}', '{name}', \
+                 '{state}', '[]', 0, '{{}}', '{cordon}', {heard}, {heard})",
+                world.organization, world.deployment
+            );
+            world.database.execute(&sql).await;
+        }
+        world.app.count().await.expect("counted");
+        let scrape = Scrape::of(&world).await;
+        for status in ["healthy", "unhealthy", "cordoned", "terminated"] {
+            assert_eq!(scrape.get(&format!("airlock_agents{{status=\"{status}\"}}")), 1.0, "{status}");
+        }
+    }
+
     /// Nothing that a client sends becomes a label, however it is sent.
     async fn no_label_is_of_a_client(world) {
         let (id, value) = world.agent_token("a name of its own").await;
@@ -112,6 +139,8 @@ on_both! {
         assert!(scrape.get("airlock_database_connections_max") >= 1.0);
         assert!(scrape.get("process_resident_memory_bytes") > 1e6);
         assert!(scrape.get("process_open_fds") > 3.0);
+        // A lease is what replicas have; SQLite has none.
+        assert_eq!(scrape.0.contains_key("airlock_lease_remaining_seconds"), matches!(world.database, Database::Postgres(_)));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether the server lives and is ready, for Kubernetes and for load balancers.
 //!
-//! It lives as long as it answers. It is ready when its database answers and it is not about to
-//! stop: a load balancer that is told so sends its requests elsewhere.
+//! It lives as long as it answers. It is ready when its database answers, its lease is fresh (on
+//! PostgreSQL) and it is not about to stop: a load balancer that is told so sends its requests elsewhere.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -24,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Health {
     is_draining: AtomicBool,
-    /// When the database was last asked, and whether it answered.
-    database: Mutex<Option<(Instant, bool)>>,
+    /// When the store was last asked, and whether it was ready.
+    store: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Health {
@@ -47,16 +47,16 @@ pub(crate) fn routes(app: &App) -> Router {
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
     if app.health.is_draining() {
         (StatusCode::SERVICE_UNAVAILABLE, "the server is about to stop\n")
-    } else if !database_answers(&app).await {
-        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n")
+    } else if !is_store_ready(&app).await {
+        (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer, or the lease has run out\n")
     } else {
         (StatusCode::OK, "ok\n")
     }
 }
 
-/// Asks the database, one question at a time.
-async fn database_answers(app: &App) -> bool {
-    let mut known = app.health.database.lock().await;
+/// Asks the store, one question at a time.
+async fn is_store_ready(app: &App) -> bool {
+    let mut known = app.health.store.lock().await;
     if let Some((asked, answers)) = *known
         && asked.elapsed() < HOLDS
     {
@@ -65,7 +65,7 @@ async fn database_answers(app: &App) -> bool {
     let answers = match timeout(PATIENCE, app.store.ready()).await {
         Ok(Ok(())) => true,
         Ok(Err(cause)) => {
-            tracing::warn!(%cause, "not ready: the database does not answer");
+            tracing::warn!(%cause, "not ready");
             false
         }
         Err(_) => {

@@ -105,6 +105,12 @@ pub async fn list(
     Ok((page.window(agents), total(count)))
 }
 
+/// All agents of all tenants that are not deleted, to be counted.
+pub(crate) async fn all(db: &impl Reads) -> Result<Vec<Agent>> {
+    let sql = format!("SELECT {} FROM {TABLES} WHERE t.deleted_at IS NULL", Agent::COLUMNS);
+    db.conn().all(&sql, &[]).await
+}
+
 /// One of a Deployment's agents.
 ///
 /// # Errors

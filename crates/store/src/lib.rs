@@ -34,9 +34,10 @@ pub mod workspaces;
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use airlock_core::{Error, Result};
+use airlock_core::{Error, Result, env::since_boot};
 
 use authority::{Authority, Change};
 
@@ -137,9 +138,18 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`] when the database cannot be reached.
+    /// [`Error::Busy`] when the database cannot be reached, or this replica has no lease.
     pub async fn ready(&self) -> Result<()> {
+        if !self.authority.is_fresh() {
+            return Err(Error::Busy("the lease of this replica has run out".into()));
+        }
         self.read().await?.0.count("SELECT 1", &[]).await.map(drop)
+    }
+
+    /// For how long this replica may answer from memory if it is not renewed meanwhile; absent
+    /// where it is the only one.
+    pub fn lease_left(&self) -> Option<Duration> {
+        self.authority.lease().map(|lease| lease.left(since_boot()))
     }
 
     /// Has the machinery's doings told to an observer. Only the first one is.

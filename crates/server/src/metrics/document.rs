@@ -6,7 +6,13 @@ const HEAD: &str = include_str!("document.md");
 
 /// docs/metrics.md: every metric, from its declaration.
 pub fn markdown() -> String {
-    let own = DESCRIBED.iter().chain([&readings::BUILD, &readings::HELD, &readings::MOST, &readings::WAITING]);
+    let own = DESCRIBED.iter().chain([
+        &readings::BUILD,
+        &readings::HELD,
+        &readings::MOST,
+        &readings::WAITING,
+        &readings::LEASE,
+    ]);
     let all = own.chain([&process::CPU, &process::MEMORY, &process::THREADS, &process::OPEN, &process::MOST_OPEN]);
     all.fold(HEAD.to_owned(), |text, metric| text + &row(metric))
 }

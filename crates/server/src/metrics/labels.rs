@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use airlock_contract::wire;
 use axum::http::StatusCode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 
@@ -101,6 +102,17 @@ labels! {
         Unhealthy = "unhealthy",
         Cordoned = "cordoned",
         Terminated = "terminated",
+    }
+}
+
+impl From<wire::AgentStatus> for AgentStatus {
+    fn from(status: wire::AgentStatus) -> Self {
+        match status {
+            wire::AgentStatus::Healthy => Self::Healthy,
+            wire::AgentStatus::Unhealthy => Self::Unhealthy,
+            wire::AgentStatus::Cordoned => Self::Cordoned,
+            wire::AgentStatus::Terminated => Self::Terminated,
+        }
     }
 }
 

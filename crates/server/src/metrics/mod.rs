@@ -111,7 +111,8 @@ metrics! {
         from Family::new_with_constructor(short_times);
 
     /// Seconds from the commit of a change that takes rights away until every replica was known to
-    /// follow it, or its lease had run out. What DELETE waits for.
+    /// follow it, or its lease had run out. What DELETE waits for. Empty on SQLite, where the commit
+    /// itself takes them away.
     histogram revocation_seconds: Histogram = "airlock_revocation_lag_seconds" by []
         from Histogram::new(REVOCATION_SECONDS);
 

@@ -6,7 +6,7 @@ use airlock_store::Store;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::info::Info,
+    metrics::{gauge::ConstGauge, info::Info},
 };
 
 use super::{Described, process::gauge};
@@ -36,6 +36,13 @@ pub(super) const WAITING: Described = Described {
     help: &["Requests that wait for a connection of PostgreSQL's pool."],
 };
 
+pub(super) const LEASE: Described = Described {
+    name: "airlock_lease_remaining_seconds",
+    kind: "gauge",
+    labels: &[],
+    help: &["Seconds for which this replica may verify from memory if its lease is not renewed. Absent on SQLite."],
+};
+
 /// Reads the store.
 pub(super) struct Readings(Store);
 
@@ -58,6 +65,11 @@ impl Collector for Readings {
         let pool = self.0.pool_use();
         gauge(&mut encoder, &HELD, pool.held as u64)?;
         gauge(&mut encoder, &MOST, pool.most as u64)?;
-        gauge(&mut encoder, &WAITING, pool.waiting as u64)
+        gauge(&mut encoder, &WAITING, pool.waiting as u64)?;
+        if let Some(left) = self.0.lease_left() {
+            let gauge = ConstGauge::new(left.as_secs_f64());
+            gauge.encode(encoder.encode_descriptor(LEASE.name, &(LEASE.help() + "."), None, gauge.metric_type())?)?;
+        }
+        Ok(())
     }
 }
