@@ -33,6 +33,11 @@ pub fn spell(milliseconds: u64, chance: u128) -> String {
     text.iter().map(|&byte| char::from(byte)).collect()
 }
 
+/// Whether a text has the form that [`spell`] gives: an id that this server may have made.
+pub fn is_spelt(text: &str) -> bool {
+    text.len() == LENGTH && text.starts_with('c') && text.bytes().all(|byte| DIGITS.contains(&byte))
+}
+
 /// What every typed id can do, so that code may be written once for all of them.
 pub trait Id: Clone + fmt::Debug + fmt::Display + From<String> + Send + Sync + 'static {
     /// The id as text.
@@ -125,7 +130,8 @@ mod tests {
         assert!(early < late, "{early} {late}");
         for id in [early, late] {
             assert_eq!(id.len(), LENGTH);
-            assert!(id.starts_with('c') && id.bytes().all(|b| DIGITS.contains(&b)), "{id}");
+            assert!(is_spelt(&id), "{id}");
+            assert!(!is_spelt(&id[1..]) && !is_spelt(&id.to_uppercase()) && !is_spelt(&format!("{}@", &id[..24])));
         }
     }
 

@@ -5,7 +5,7 @@
 //! it, and gives the worker the sealed text: `agw.<master key id>.<base64url>`. Airflow takes no
 //! such text, and the gate takes it only from the agent that it was made for. Nothing is stored.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use airlock_contract::{AgentId, AgentTokenId, DeploymentId, Time};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -38,7 +38,13 @@ pub struct TaskToken {
 
 /// [`TaskToken`] as it is sealed.
 #[derive(Serialize, Deserialize)]
-struct Content<'a>(&'a str, i64, &'a str, &'a str, &'a str);
+struct Content<'a>(
+    #[serde(borrow)] Cow<'a, str>,
+    i64,
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Cow<'a, str>,
+);
 
 impl TaskToken {
     /// Seals the token for an agent of one Deployment.
@@ -48,11 +54,11 @@ impl TaskToken {
     /// [`Error::Internal`] when the cipher refuses, which it has no reason to.
     pub fn seal(&self, keys: &Keyring, env: &Env, deployment: &DeploymentId) -> Result<SecretString> {
         let content = Content(
-            self.agent_token.as_str(),
+            self.agent_token.as_str().into(),
             self.generation,
-            self.agent.as_str(),
-            self.task.as_str(),
-            self.jwt.expose_secret(),
+            self.agent.as_str().into(),
+            self.task.as_str().into(),
+            self.jwt.expose_secret().into(),
         );
         let plain = serde_json::to_vec(&content).map_err(Error::internal)?;
         let (key_id, sealed) = keys.seal_task_token(env, deployment.as_str(), plain)?;
@@ -74,11 +80,11 @@ impl TaskToken {
         let plain = keys.open_task_token(key_id, deployment.as_str(), &mut bytes)?;
         let Content(agent_token, generation, agent, task, jwt) = serde_json::from_slice(plain).ok()?;
         Some(Self {
-            agent_token: agent_token.into(),
+            agent_token: agent_token.as_ref().into(),
             generation,
-            agent: agent.into(),
-            task: TaskInstanceId::parse(task)?,
-            jwt: jwt.into(),
+            agent: agent.as_ref().into(),
+            task: TaskInstanceId::parse(&task)?,
+            jwt: jwt.as_ref().into(),
         })
     }
 }

@@ -4,7 +4,7 @@
 //! or with its `[api_auth] jwt_private_key_path`. It says who it is in `iss` (`[api_auth]
 //! jwt_issuer`) or in `kid` (`[api_auth] jwt_kid`); a worker with neither setting does not say it.
 
-use airlock_contract::{AgentTokenId, Time, id::LENGTH as ID_LENGTH};
+use airlock_contract::{AgentTokenId, Time, id};
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
@@ -244,10 +244,7 @@ fn part<T: for<'de> Deserialize<'de>>(text: &str) -> Option<T> {
 /// An id of the shape that this server gives its agent tokens. Workers put other things there,
 /// such as `not-used`.
 fn token_id(text: &str) -> Option<AgentTokenId> {
-    let fits = text.len() == ID_LENGTH
-        && text.starts_with('c')
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-    fits.then(|| text.into())
+    id::is_spelt(text).then(|| text.into())
 }
 
 #[cfg(test)]
