@@ -28,6 +28,7 @@ mod postgres;
 pub mod roles;
 mod sqlite;
 mod subjects;
+mod tls;
 pub mod upkeep;
 pub mod workspaces;
 

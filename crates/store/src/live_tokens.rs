@@ -57,8 +57,8 @@ impl Store {
         match &self.backend {
             Backend::Sqlite(_) => self.authority.registry.completed(),
             Backend::Postgres(postgres) => {
-                let config = postgres.config().clone();
-                self.authority.join(Replica::join(config, &self.authority, membership, env, applied).await?);
+                let target = postgres.target().clone();
+                self.authority.join(Replica::join(target, &self.authority, membership, env, applied).await?);
             }
         }
         Ok(())

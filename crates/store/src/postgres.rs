@@ -13,12 +13,13 @@ use std::{
 use airlock_core::{Error, Result};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use futures_util::StreamExt;
-use tokio_postgres::{Config, NoTls, error::SqlState, types::ToSql};
+use tokio_postgres::{error::SqlState, types::ToSql};
 
 use crate::{
     db::{FromRow, Row, Value},
     migrate,
     observer::PoolUse,
+    tls::{self, Target},
 };
 
 /// Connections that are open at once.
@@ -33,13 +34,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Postgres {
     pool: Pool,
-    config: Config,
+    target: Target,
 }
 
 impl Postgres {
     pub(crate) async fn open(url: &str) -> Result<Arc<Self>> {
-        let mut config: Config =
-            url.parse().map_err(|cause| Error::refused(format!("the database URL is not one: {cause}")))?;
+        let mut target = tls::target(url)?;
+        let config = &mut target.config;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(PATIENCE);
         }
@@ -49,15 +50,18 @@ impl Postgres {
         if config.get_options().is_none() {
             config.options(TIME_OUTS);
         }
-        let manager =
-            Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let manager = Manager::from_config(
+            target.config.clone(),
+            target.tls.clone(),
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
         let pool = Pool::builder(manager)
             .max_size(CONNECTIONS)
             .runtime(Runtime::Tokio1)
             .timeouts(Timeouts { wait: Some(PATIENCE), create: Some(PATIENCE), recycle: Some(PATIENCE) })
             .build()
             .map_err(Error::internal)?;
-        let postgres = Self { pool, config };
+        let postgres = Self { pool, target };
         let mut connection = postgres.connection().await?;
         let client: &mut tokio_postgres::Client = connection.object_mut();
         migrate::postgres(client).await?;
@@ -71,8 +75,8 @@ impl Postgres {
     }
 
     /// How to reach the database beside the pool.
-    pub(crate) fn config(&self) -> &Config {
-        &self.config
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
     }
 
     pub(crate) async fn connection(&self) -> Result<Connection> {

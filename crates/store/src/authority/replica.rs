@@ -21,12 +21,13 @@ use tokio::{
     task::JoinHandle,
     time::{sleep, timeout},
 };
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
+use tokio_postgres::{AsyncMessage, Client};
 
 use super::{Authority, Change, lease::wait_for};
 use crate::{
     db::params,
     postgres::{Transaction, error, execute, query},
+    tls::Target,
 };
 
 /// The channel that wakes replicas. Only revocations go through it, for PostgreSQL commits one
@@ -63,7 +64,7 @@ pub struct Membership {
 /// This process among the others.
 pub(crate) struct Replica {
     shared: Arc<Shared>,
-    config: Config,
+    target: Target,
     task: JoinHandle<()>,
 }
 
@@ -100,7 +101,7 @@ impl Replica {
     /// Joins the others, and follows them from now on. Memory may hold what was read at or after
     /// the revision `applied`.
     pub(crate) async fn join(
-        config: Config,
+        target: Target,
         authority: &Arc<Authority>,
         membership: Membership,
         env: &Env,
@@ -116,11 +117,11 @@ impl Replica {
             seen: watch::Sender::new(Seen::default()),
         });
         // The first renewal is done here, so that a server that serves has its lease.
-        let connection = Following::connect(&config, &shared).await?;
+        let connection = Following::connect(&target, &shared).await?;
         connection.renew(authority).await?;
         let task =
-            tokio::spawn(follow(Some(connection), config.clone(), Arc::clone(&shared), Arc::downgrade(authority)));
-        Ok(Self { shared, config, task })
+            tokio::spawn(follow(Some(connection), target.clone(), Arc::clone(&shared), Arc::downgrade(authority)));
+        Ok(Self { shared, target, task })
     }
 
     pub(crate) fn applied(&self) -> u64 {
@@ -133,7 +134,7 @@ impl Replica {
             lease.drop();
         }
         self.task.abort();
-        let following = Following::connect(&self.config, &self.shared).await?;
+        let following = Following::connect(&self.target, &self.shared).await?;
         let left = following.client.execute("DELETE FROM replicas WHERE id = $1", &[&self.shared.id]).await;
         left.map(|_| ()).map_err(error)
     }
@@ -238,12 +239,12 @@ async fn announce(transaction: &Transaction, changes: &[Change], at: Time) -> Re
 }
 
 /// Renews the lease again and again, whatever happens to the connection.
-async fn follow(first: Option<Following>, config: Config, shared: Arc<Shared>, authority: Weak<Authority>) {
+async fn follow(first: Option<Following>, target: Target, shared: Arc<Shared>, authority: Weak<Authority>) {
     let mut next = first;
     loop {
         let fault = match next.take() {
             Some(following) => following.run(&authority).await,
-            None => match Following::connect(&config, &shared).await {
+            None => match Following::connect(&target, &shared).await {
                 Ok(following) => following.run(&authority).await,
                 Err(cause) => cause,
             },
@@ -270,9 +271,9 @@ impl Drop for Following {
 }
 
 impl Following {
-    async fn connect(config: &Config, shared: &Arc<Shared>) -> Result<Self> {
+    async fn connect(target: &Target, shared: &Arc<Shared>) -> Result<Self> {
         let patience = shared.membership.lease.max(Duration::from_secs(1));
-        let connected = timeout(patience, config.connect(NoTls)).await;
+        let connected = timeout(patience, target.connect()).await;
         let (client, mut connection) =
             connected.map_err(|_| Error::Busy("PostgreSQL does not answer".into()))?.map_err(error)?;
         let messages = tokio::spawn({
