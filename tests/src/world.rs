@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use crate::{Database, TestClock, agents::registered, env::test_env};
 
 /// The master key of all tests.
-const MASTER_KEY: &str = "ktest:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
+pub const MASTER_KEY: &str = "ktest:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
 
 /// A server in process, with its first records.
 pub struct World {

@@ -1,7 +1,19 @@
 //! `/v1/organizations/{organizationId}/deployments/{deploymentId}/agent-tokens`
 
-use airlock_tests::{Answer, World, on_both};
+use airlock_core::{
+    agent_token::{PlainAgentToken, StoredAgentToken},
+    keyring::Keyring,
+};
+use airlock_tests::{Answer, MASTER_KEY, World, on_both};
 use serde_json::{Value, json};
+
+/// The key pair of RFC 8410 section 10: known to everybody.
+const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
+    MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+    -----END PUBLIC KEY-----\n";
+const PRIVATE_KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
+    MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+    -----END PRIVATE KEY-----\n";
 
 async fn present(world: &World, value: &str) -> Answer {
     world.call(Some(value), "GET", "/v1/organizations", &Value::Null).await
@@ -39,6 +51,88 @@ on_both! {
         let made = world.post(&world.agent_tokens(""), json!({"name": "x"})).await.expect(200);
         assert_eq!(made["description"], "");
         assert!(made.get("endAt").is_none() && made.get("expiryPeriodInDays").is_none());
+    }
+
+    /// What a token is bound to is answered whenever the token is.
+    async fn a_token_can_be_bound_to_a_worker_and_queues(world) {
+        let body = json!({"name": "x", "agentName": "edge-1.example", "queues": ["gpu", "default"]});
+        let made = world.post(&world.agent_tokens(""), body).await.expect(200);
+        assert_eq!((&made["agentName"], &made["queues"]), (&json!("edge-1.example"), &json!(["gpu", "default"])));
+        let id = made["id"].as_str().expect("an id");
+        let shown = world.get(&world.agent_tokens(&format!("/{id}"))).await.expect(200);
+        assert_eq!((&shown["agentName"], &shown["queues"]), (&made["agentName"], &made["queues"]));
+        assert!(made.get("publicKey").is_none());
+        let free = world.post(&world.agent_tokens(""), json!({"name": "y"})).await.expect(200);
+        assert!(free.get("agentName").is_none() && free.get("queues").is_none());
+    }
+
+    /// With a key of the agent's own there is no value at all: not in the answer, and nothing in
+    /// the database from which one could be derived.
+    async fn a_key_of_the_agents_own_leaves_no_secret(world) {
+        let body = json!({"name": "x", "publicKey": format!("  {}", PUBLIC_KEY.replace('\n', "\r\n"))});
+        let made = world.post(&world.agent_tokens(""), body).await.expect(200);
+        assert!(made.get("token").is_none(), "{made}");
+        assert_eq!(made["publicKey"], PUBLIC_KEY);
+        // openssl pkey -pubin -outform DER | openssl dgst -sha256 -binary | basenc --base64url
+        assert_eq!(made["shortToken"], "...NJTaB8");
+        let id = made["id"].as_str().expect("an id");
+        assert_eq!(world.get(&world.agent_tokens(&format!("/{id}"))).await.expect(200), made);
+
+        // A value that would be right if the token had one is not good.
+        let keys = Keyring::parse(MASTER_KEY).expect("a master key");
+        let stored = StoredAgentToken { key_id: keys.current_id().into(), generation: 1 };
+        let derived = PlainAgentToken::derive(&keys, &id.into(), &stored).expect("derived");
+        assert_eq!(present(&world, derived.expose()).await.status, 401);
+        world.delete(&world.agent_tokens(&format!("/{id}"))).await.expect(204);
+        assert_eq!(world.get(&world.agent_tokens(&format!("/{id}"))).await.status, 404);
+    }
+
+    /// Two tokens with one key in a Deployment could not be cut off one by one. A deleted one does
+    /// not count.
+    async fn each_agent_has_a_key_of_its_own(world) {
+        let body = json!({"name": "x", "publicKey": PUBLIC_KEY});
+        let first = world.post(&world.agent_tokens(""), body.clone()).await.expect(200);
+        let again = world.post(&world.agent_tokens(""), body.clone()).await;
+        assert_eq!(again.status, 400);
+        assert_eq!(again.fields(), ["publicKey"]);
+        assert!(again.message().contains("another agent token"), "{}", again.message());
+        let id = first["id"].as_str().expect("an id");
+        world.delete(&world.agent_tokens(&format!("/{id}"))).await.expect(204);
+        world.post(&world.agent_tokens(""), body).await.expect(200);
+    }
+
+    /// A private key is refused with what to do now, and is neither answered nor kept.
+    async fn what_is_no_public_key_is_refused(world) {
+        let before = world.dump().await;
+        for (key, says) in [
+            (PRIVATE_KEY.to_owned(), "private key"),
+            (format!("{PUBLIC_KEY}{PRIVATE_KEY}"), "private key"),
+            (String::new(), "one public key in PEM"),
+            ("ssh-ed25519 AAAA x".into(), "one public key in PEM"),
+            (PUBLIC_KEY.replace("MCow", "MCox"), "Ed25519"),
+            (PUBLIC_KEY.replace("MCow", "M"), "base64"),
+            ("x".repeat(8193), "length is greater than 8192"),
+        ] {
+            let answer = world.post(&world.agent_tokens(""), json!({"name": "x", "publicKey": key})).await;
+            assert_eq!(answer.status, 400, "{key}");
+            answer.assert_envelope();
+            assert_eq!(answer.fields(), ["publicKey"], "{key}");
+            assert!(answer.message().contains(says), "{key}: {}", answer.message());
+            assert!(!answer.json.to_string().contains("MC4CAQAw"), "{}", answer.json);
+        }
+        for (body, field) in [
+            (json!({"name": "x", "agentName": ""}), "agentName"),
+            (json!({"name": "x", "agentName": "a/b"}), "agentName"),
+            (json!({"name": "x", "agentName": ".."}), "agentName"),
+            (json!({"name": "x", "agentName": "a".repeat(65)}), "agentName"),
+            (json!({"name": "x", "queues": []}), "queues"),
+            (json!({"name": "x", "queues": ["a", ""]}), "queues[1]"),
+            (json!({"name": "x", "queues": "a"}), "queues"),
+        ] {
+            let answer = world.post(&world.agent_tokens(""), body.clone()).await;
+            assert_eq!((answer.status, answer.fields()), (400, vec![field]), "{body}");
+        }
+        assert_eq!(world.dump().await, before);
     }
 
     /// Names and numbers out of bounds are refused by name, and nothing is made.

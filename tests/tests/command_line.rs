@@ -415,6 +415,41 @@ fn agent_tokens() {
     assert!(fault.starts_with(&format!("the agent token {id} was deleted at ")), "{fault}");
 }
 
+/// A token is bound as the flags say. A key file is looked at before it is sent: a private key
+/// does not leave the machine.
+#[test]
+fn agent_tokens_that_are_bound() {
+    let site = Site::new(&[]);
+    let (folder, _) = folder();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    // The key pair of RFC 8410 section 10.
+    let key = "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=";
+    let public = file("public.pem", &format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----\n"));
+    let key = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC";
+    let private = file("private.pem", &format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n"));
+
+    let bound = ["--agent-name", "edge-1", "--queue", "gpu", "--queue", "default"];
+    let create = |more: &[&str]| site.call(&[&["agent-token", "create", "x"], more].concat());
+    let out = create(&[&bound[..], &["--public-key-file", &public]].concat()).out();
+    let shown = |name: &str| out.lines().find(|line| line.starts_with(name)).map(|line| words(line)[1..].join(" "));
+    assert_eq!(shown("agentName").as_deref(), Some("edge-1"), "{out}");
+    assert_eq!(shown("queues").as_deref(), Some("gpu, default"), "{out}");
+    assert_eq!(shown("shortToken").as_deref(), Some("...NJTaB8"), "{out}");
+    assert_eq!(shown("token "), None, "{out}");
+
+    let fault = create(&["--public-key-file", &private, "--url", "http://127.0.0.1:1"]).fault();
+    assert!(fault.contains("private.pem is refused") && fault.contains("private key"), "{fault}");
+    assert!(!fault.contains("MC4CAQAw"), "{fault}");
+    let fault = create(&["--public-key-file", "/nowhere.pem"]).fault();
+    assert!(fault.contains("/nowhere.pem cannot be read"), "{fault}");
+    let fault = create(&["--agent-name", "a/b"]).fault();
+    assert!(fault.contains("agentName"), "{fault}");
+}
+
 #[test]
 fn agents() {
     let site = Site::new(&[]);

@@ -32,6 +32,7 @@ const ED25519_LENGTH: usize = 32;
 
 /// The public half of an agent's own key: Ed25519, or RSA of 2048 to 8192 bits.
 pub struct AgentPublicKey {
+    der: Vec<u8>,
     key: ParsedPublicKey,
     algorithm: &'static str,
     fingerprint: String,
@@ -63,7 +64,17 @@ impl AgentPublicKey {
         };
         let key = key.ok_or_else(|| refused("must be an Ed25519 key, or an RSA key of 2048 to 8192 bits"))?;
         let fingerprint = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, &der));
-        Ok(Self { key, algorithm, fingerprint })
+        Ok(Self { der, key, algorithm, fingerprint })
+    }
+
+    /// The key as PEM, in the one form that RFC 7468 has for those who write it; so equal keys are
+    /// equal texts.
+    pub fn to_pem(&self) -> String {
+        let mut body = STANDARD.encode(&self.der);
+        for at in (64..body.len()).step_by(64).rev() {
+            body.insert(at, '\n');
+        }
+        format!("{BEGIN}\n{body}\n{END}\n")
     }
 
     /// The one algorithm (RFC 7518, RFC 8037) with which the agent's JWTs are signed.
@@ -131,12 +142,14 @@ mod tests {
         let key = AgentPublicKey::parse(RFC_8410).expect("a key");
         assert_eq!(key.algorithm(), "EdDSA");
         assert_eq!(key.short(), "...NJTaB8", "what openssl says");
-        assert!(AgentPublicKey::parse(&RFC_8410.replace('\n', "\r\n")).is_ok());
-        assert!(AgentPublicKey::parse(&format!("\n  {RFC_8410}  \n")).is_ok());
+        for odd in [RFC_8410.replace('\n', "\r\n"), format!("\n  {RFC_8410}  \n"), RFC_8410.replace("MCow", "MC\now")] {
+            assert_eq!(AgentPublicKey::parse(&odd).expect("a key").to_pem(), RFC_8410);
+        }
 
         let rsa = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
-        let key = AgentPublicKey::parse(&pem("PUBLIC KEY", rsa.public_key().as_der().expect("DER").as_ref()));
-        assert_eq!(key.expect("a key").algorithm(), "RS256");
+        let text = pem("PUBLIC KEY", rsa.public_key().as_der().expect("DER").as_ref());
+        let key = AgentPublicKey::parse(&text).expect("a key");
+        assert_eq!((key.algorithm(), key.to_pem()), ("RS256", text));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub struct PlainAgentToken(SecretBox<String>);
 /// What the database keeps of an agent token's value: how to derive it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredAgentToken {
-    /// The master key from which the secret is derived.
+    /// The master key from which the secret is derived; empty when the agent has a key of its own.
     pub key_id: String,
     /// How often the token has been renewed, from 1.
     pub generation: i64,

@@ -33,7 +33,7 @@ record! {
         pub description: String = "t.description",
         /// The Deployment that it opens.
         pub deployment: DeploymentId = "t.deployment_id",
-        /// The end of its value.
+        /// The end of its value, or of its key's fingerprint.
         pub short_token: String = "t.short_token",
         /// From when it is good.
         pub start_at: Time = "t.start_at",
@@ -43,6 +43,12 @@ record! {
         pub expiry_days: Option<u32> = "t.expiry_days",
         /// When it was last used.
         pub last_used_at: Option<Time> = "t.last_used_at",
+        /// The public half of the agent's own key, as PEM.
+        pub public_key: Option<String> = "t.public_key",
+        /// The worker that may use it.
+        pub agent_name: Option<String> = "t.agent_name",
+        /// The queues that it may take work from.
+        pub queues: Option<Vec<String>> = "t.queues",
     } and authorship
 }
 
@@ -94,6 +100,18 @@ pub async fn count_live(w: &Writing, granted: &Granted<scope::Deployment>, now: 
     let sql = "SELECT COUNT(*) FROM agent_tokens \
                WHERE deployment_id = $1 AND deleted_at IS NULL AND (end_at IS NULL OR end_at > $2)";
     Ok(total(w.conn().count(sql, params![granted.deployment(), now]).await?))
+}
+
+/// Whether a token of the Deployment has this public key already: then deleting the other would not
+/// cut the agent off.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn has_key(w: &Writing, granted: &Granted<scope::Deployment>, public_key: &str) -> Result<bool> {
+    let sql = "SELECT COUNT(*) FROM agent_tokens \
+               WHERE deployment_id = $1 AND public_key = $2 AND deleted_at IS NULL";
+    Ok(w.conn().count(sql, params![granted.deployment(), public_key]).await? > 0)
 }
 
 /// Keeps a new token.

@@ -1,18 +1,34 @@
 //! `airlock agent-token`
 
+use std::path::{Path, PathBuf};
+
 use airlock_contract::{
     operations::{CreateAgentToken, DeleteAgentToken, GetAgentToken, ListAgentTokens},
     path::{InDeployment, OneAgentToken},
     wire::{AgentTokenSort, ApiToken, CreateAgentTokenRequest, ListAgentTokensQuery, NoQuery},
 };
+use airlock_core::agent_key::AgentPublicKey;
+use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::connection::Connection;
 use crate::output;
 
 /// What is shown of one token.
-const FIELDS: &[&str] =
-    &["id", "name", "description", "token", "shortToken", "startAt", "endAt", "lastUsedAt", "createdAt", "createdBy"];
+const FIELDS: &[&str] = &[
+    "id",
+    "name",
+    "description",
+    "agentName",
+    "queues",
+    "token",
+    "shortToken",
+    "startAt",
+    "endAt",
+    "lastUsedAt",
+    "createdAt",
+    "createdBy",
+];
 
 /// What to do with agent tokens.
 #[derive(Subcommand)]
@@ -29,6 +45,18 @@ pub(crate) enum AgentToken {
         /// After how many days it ends; never without this.
         #[arg(long, value_name = "DAYS")]
         expires_in_days: Option<u32>,
+        /// The one worker that may use it, by the name that it registers with; the first to
+        /// register without this.
+        #[arg(long, value_name = "NAME")]
+        agent_name: Option<String>,
+        /// A queue that the worker may take work from; may be given several times. Those of the
+        /// Deployment without this.
+        #[arg(long = "queue", value_name = "QUEUE")]
+        queues: Vec<String>,
+        /// The public half of a key that the agent made for itself, Ed25519 or RSA, as PEM. The
+        /// token has no value then.
+        #[arg(long, value_name = "FILE")]
+        public_key_file: Option<PathBuf>,
     },
     /// List tokens.
     List {
@@ -69,15 +97,16 @@ pub(crate) struct At {
 
 pub(crate) async fn run(command: AgentToken) -> anyhow::Result<()> {
     match command {
-        AgentToken::Create { at, name, description, expires_in_days } => {
+        AgentToken::Create { at, name, description, expires_in_days, agent_name, queues, public_key_file } => {
+            let public_key = public_key_file.as_deref().map(read_public_key).transpose()?;
             let (client, path) = at.reach().await?;
             let body = CreateAgentTokenRequest {
                 name,
                 description,
                 token_expiry_period_in_days: expires_in_days,
-                agent_name: None,
-                queues: None,
-                public_key: None,
+                agent_name,
+                queues: (!queues.is_empty()).then_some(queues),
+                public_key,
             };
             show(&at, &client.call::<CreateAgentToken>(&path, &NoQuery {}, &body).await?)
         }
@@ -110,6 +139,14 @@ impl At {
         let (client, InDeployment { organization_id, deployment_id }) = self.reach().await?;
         Ok((client, OneAgentToken { organization_id, deployment_id, agent_token_id: id.into() }))
     }
+}
+
+/// Reads a public key. It is looked at here already, so that a private key does not leave the
+/// machine.
+fn read_public_key(file: &Path) -> anyhow::Result<String> {
+    let pem = std::fs::read_to_string(file).with_context(|| format!("the key {} cannot be read", file.display()))?;
+    AgentPublicKey::parse(&pem).with_context(|| format!("the key {} is refused", file.display()))?;
+    Ok(pem)
 }
 
 fn show(at: &At, token: &ApiToken) -> anyhow::Result<()> {

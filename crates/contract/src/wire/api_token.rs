@@ -45,9 +45,10 @@ pub struct ApiToken {
     pub kind: ApiTokenKind,
     /// The level that the token belongs to.
     pub scope: ApiTokenScope,
-    /// The end of the token's value, to recognise it by. It opens nothing.
+    /// The end of the token's value, or of the fingerprint of its `publicKey` (SHA-256, base64url),
+    /// to recognise it by. It opens nothing.
     pub short_token: String,
-    /// The token's value. Only in the answer that made it.
+    /// The token's value. Only in the answer that made it, and never with a `publicKey`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
     /// From when the token is good.
@@ -77,6 +78,18 @@ pub struct ApiToken {
     /// Who last changed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_by: Option<BasicSubjectProfile>,
+    /// The one worker that may use an agent token; absent until the first has registered with it.
+    #[schemars(extend("x-extension" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
+    /// The queues of an agent token; absent when they are those of the Deployment.
+    #[schemars(extend("x-extension" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<Vec<String>>,
+    /// The public half of an agent's own key, as PEM; such an agent token has no value.
+    #[schemars(extend("x-extension" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_key: Option<String>,
 }
 
 /// A role that a token has on something.

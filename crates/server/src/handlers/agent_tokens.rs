@@ -7,6 +7,7 @@ use airlock_contract::{
 };
 use airlock_core::{
     Error, Result,
+    agent_key::AgentPublicKey,
     agent_token::{PlainAgentToken, StoredAgentToken},
     api_token::end,
 };
@@ -44,25 +45,23 @@ impl Write<CreateAgentToken> for Handlers {
             )));
         }
         let id: AgentTokenId = call.app.env.new_id();
-        let stored = StoredAgentToken { key_id: call.app.keys.current_id().into(), generation: 1 };
-        let plain = PlainAgentToken::derive(&call.app.keys, &id, &stored)
-            .ok_or_else(|| Error::internal("the current master key is not in the ring"))?;
+        let credential = Credential::of(call, w, &id).await?;
         let days = call.body.token_expiry_period_in_days;
         let token = NewAgentToken {
             id: &id,
             name: &call.body.name,
             description: call.body.description.as_deref().unwrap_or_default(),
-            stored: &stored,
-            short_token: &plain.short(),
+            stored: &credential.stored,
+            short_token: &credential.short,
             end_at: end(call.now, days),
             expiry_days: days,
-            public_key: None,
+            public_key: credential.public_key.as_deref(),
             agent_name: call.body.agent_name.as_deref(),
             queues: call.body.queues.as_deref(),
         };
         agent_tokens::insert(w, call.granted, &token, &call.stamp()).await?;
         let made = view(agent_tokens::get(w, call.granted, &id).await?);
-        let output = ApiToken { token: Some(plain.expose().to_owned()), ..made };
+        let output = ApiToken { token: credential.plain.map(|plain| plain.expose().to_owned()), ..made };
         Ok(Changed::new(output, "agentToken", &id))
     }
 }
@@ -72,6 +71,34 @@ impl Write<DeleteAgentToken> for Handlers {
         let id = &call.path.agent_token_id;
         agent_tokens::delete(w, call.granted, id, &call.stamp()).await?;
         Ok(Changed::new((), "agentToken", id))
+    }
+}
+
+/// What the agent will sign with: a value that we derive, or a key of its own.
+struct Credential {
+    stored: StoredAgentToken,
+    short: String,
+    plain: Option<PlainAgentToken>,
+    public_key: Option<String>,
+}
+
+impl Credential {
+    async fn of(call: &Call<'_, CreateAgentToken>, w: &Writing, id: &AgentTokenId) -> Result<Self> {
+        let Some(pem) = &call.body.public_key else {
+            let stored = StoredAgentToken { key_id: call.app.keys.current_id().into(), generation: 1 };
+            let plain = PlainAgentToken::derive(&call.app.keys, id, &stored)
+                .ok_or_else(|| Error::internal("the current master key is not in the ring"))?;
+            return Ok(Self { stored, short: plain.short(), plain: Some(plain), public_key: None });
+        };
+        let key = AgentPublicKey::parse(pem)?;
+        let public_key = key.to_pem();
+        if agent_tokens::has_key(w, call.granted, &public_key).await? {
+            let message = "another agent token of the Deployment has this key; an agent needs a key of its own, or \
+                           deleting its token would not cut it off";
+            return Err(Error::field("conflict", "publicKey", message));
+        }
+        let stored = StoredAgentToken { key_id: String::new(), generation: 1 };
+        Ok(Self { stored, short: key.short(), plain: None, public_key: Some(public_key) })
     }
 }
 
@@ -94,5 +121,8 @@ fn view(token: AgentToken) -> ApiToken {
         created_by: Some(token.authorship.created_by),
         updated_at: token.authorship.updated_at,
         updated_by: Some(token.authorship.updated_by),
+        agent_name: token.agent_name,
+        queues: token.queues,
+        public_key: token.public_key,
     }
 }

@@ -449,6 +449,9 @@ async fn views(db: &impl Reads, records: Vec<Record>) -> Result<Vec<ApiToken>> {
             created_by: Some(record.authorship.created_by),
             updated_at: record.authorship.updated_at,
             updated_by: Some(record.authorship.updated_by),
+            agent_name: None,
+            queues: None,
+            public_key: None,
         })
         .collect())
 }
