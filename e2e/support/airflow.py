@@ -34,18 +34,16 @@ class Installation:
         """Makes an empty metadata database once, which every run then copies."""
         airflow = Airflow(self, home)
         airflow.write_settings("")
-        run(self.command, "db", "migrate", env=airflow.env, log=home / "migrate.log")
+        run(self.command, "db", "migrate", env=airflow.env)
         shutil.copyfile(home / "airflow.db", self.database)
 
 
-def run(*argv, env=None, log: Path | None = None):
-    done = subprocess.run(
-        [str(word) for word in argv], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    if log:
-        log.write_bytes(done.stdout)
+def run(*argv, env: dict | None = None):
+    command = [str(word) for word in argv]
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, text=True, errors="replace", **both)
     if done.returncode:
-        raise Failed(f"{' '.join(map(str, argv))}: exit code {done.returncode}\n{done.stdout.decode(errors='replace')[-4000:]}")
+        raise Failed(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout[-4000:]}")
 
 
 def clean_env(home: Path, **settings: str) -> dict:
@@ -122,10 +120,10 @@ class Airflow:
         body = {"connection_id": name, "conn_type": "generic", "password": password}
         self.api("POST", "/connections", body).expect(201)
 
-    def workers(self) -> dict:
-        """What Airflow says of its edge workers: their states by their names."""
-        answer = http.call("GET", f"{self.url}/edge_worker/ui/worker", self.token).expect(200)
-        return {worker["worker_name"]: worker["state"] for worker in answer.json["workers"]}
+    def shows(self, worker: str, state: str) -> bool:
+        """Whether Airflow's list of edge workers has one in a state."""
+        page = http.call("GET", f"{self.url}/edge_worker/ui/worker", self.token).expect(200).json
+        return any(one["worker_name"] == worker and one["state"] == state for one in page["workers"])
 
 
 class Run:

@@ -1,6 +1,8 @@
 """Airlock's server, and what an operator does with it."""
 
+import gzip
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -22,6 +24,7 @@ class Airlock:
         self.url = found(r"curl .*'(http://[^/]+)/", said)
         self.env = clean_env(
             home,
+            PATH=f"{binary.parent}:{os.environ['PATH']}",
             AIRLOCK_URL=self.url,
             AIRLOCK_TOKEN=found(r"API token +(\S+)", said),
             AIRLOCK_ORGANIZATION=found(r"Organization +(\S+)", said),
@@ -41,6 +44,15 @@ class Airlock:
         """Gets something in the Organization."""
         organization = self.env["AIRLOCK_ORGANIZATION"]
         return http.call("GET", f"{self.url}/v1/organizations/{organization}{path}", self.env["AIRLOCK_TOKEN"])
+
+    def agents(self) -> dict:
+        """The Deployment's agents by their names."""
+        page = self.get(f"/deployments/{self.env['AIRLOCK_DEPLOYMENT']}/agents").expect(200).json
+        return {agent["name"]: agent for agent in page["agents"]}
+
+    def audit_log(self) -> list:
+        lines = gzip.decompress(self.get("/audit-logs").expect(200).body).splitlines()
+        return [json.loads(line) for line in lines]
 
 
 def found(pattern: str, text: str) -> str:

@@ -28,7 +28,7 @@ class Direct:
             airflow.add_connection("gate_connection", "of the connection")
         with steps("a worker registers"):
             worker = self.start_worker()
-            until("the worker is idle", lambda: airflow.workers().get("one") == "idle", 60, [worker])
+            until("the worker is idle", lambda: airflow.shows("one", "idle"), 60, [worker])
         with steps("a Dag runs"):
             airflow.trigger("wide_default").expect_success([worker])
         with steps("a long task runs, and is failed by Airflow"):
@@ -36,7 +36,7 @@ class Direct:
             until("its log says that it waits", lambda: run.log_has("wait", "waiting to be"), 60, [worker])
             self.wait_while_long_task_runs()
             run.fail("wait")
-            until("the worker is idle again", lambda: airflow.workers().get("one") == "idle", 60, [worker])
+            until("the worker is idle again", lambda: airflow.shows("one", "idle"), 60, [worker])
         with steps("the worker ends when told to"):
             assert worker.stop(30) == 0, "the worker's exit code"
         self.finish()

@@ -30,53 +30,12 @@ class Gate:
         self.airflow = Airflow(installation, folder / "airflow", DAGS)
 
     def run(self):
-        steps, airflow = self.steps, self.airflow
-        with steps("build Airlock"):
-            airlock = binary()
-        with steps("start Airlock"):
-            self.airlock = Airlock(airlock, self.folder / "airlock")
-        with steps("start Airflow"):
-            airflow.write_settings(self.settings())
-            airflow.start()
-            airflow.wait_for_dags("wide_default", "short_default", "long_default", "short_second")
-            airflow.add_connection("gate_connection", "of the connection")
-        with steps("attach Airflow to a Deployment"):
-            self.deployment = self.attach()
-            self.airlock.env["AIRLOCK_DEPLOYMENT"] = self.deployment["id"]
-        with steps("two workers register, each with a token of its own"):
-            one, two = self.token("one", "default"), self.token("two", "second")
-            first = self.start_worker("one", "default", one)
-            second = self.start_worker("two", "second", two)
-            both = {"one": "idle", "two": "idle"}
-            until("both workers are idle", lambda: airflow.workers() == both, 60, [first, second])
-        with steps("a Dag runs on the first, and asks for most of what tasks can ask"):
-            airflow.trigger("wide_default").expect_success([first, second])
-        with steps("a long task runs on the first"):
-            cut = airflow.trigger("long_default")
-            until("its log says that it waits", lambda: cut.log_has("wait", "waiting to be"), 60, [first, second])
-        with steps("its token is deleted"):
-            self.airlock.follow("delete", agent_token_id=one["id"])
-        with steps("Airflow shows the task failed"):
-            until("the task has failed", lambda: cut.task_state("wait") == "failed", 30, [second])
-        with steps("the task's log says why"):
-            until("the log has the reason", lambda: cut.log_has("wait", "Agent token revoked"), 30, [second])
-        with steps("the first worker is refused and ends"):
-            code = first.exit_code("the refused worker ends", 60)
-            assert code == 1, f"the worker's exit code is {code}"
-            assert "403, message='Forbidden'" in first.text(), "the worker does not say that it was refused"
-        with steps("Airflow shows the first worker offline"):
-            until("it is offline", lambda: airflow.workers().get("one") == "offline", 30, [second])
-        with steps("started again, it is refused at once"):
-            again = self.start_worker("one", "default", one)
-            assert again.exit_code("the worker ends", 60) == 1, "the worker's exit code"
-        with steps("a Dag runs on the second, which never noticed"):
-            airflow.trigger("short_second").expect_success([second])
-            second.expect_running("although only the other's token was deleted")
-        with steps("the second worker ends when told to"):
-            assert second.stop(30) == 0, "the worker's exit code"
-            until("it is offline", lambda: airflow.workers().get("two") == "offline", 30)
-        with steps("Airflow's secret is nowhere with Airlock or the workers"):
-            self.expect_no_secret()
+        self.start()
+        self.connect_workers()
+        self.run_tasks()
+        self.cordon()
+        self.cut_off()
+        self.go_on()
 
     def settings(self) -> str:
         """What the documentation says to put into airflow.cfg."""
@@ -86,10 +45,32 @@ class Gate:
         """Makes a Deployment for the Airflow, as the documentation says."""
         raise NotImplementedError
 
-    def token(self, name: str, queue: str) -> dict:
-        return self.airlock.follow("token", token_name=name, queue=queue)
+    def start(self):
+        with self.steps("build Airlock"):
+            program = binary()
+        with self.steps("start Airlock"):
+            self.airlock = Airlock(program, self.folder / "airlock")
+        with self.steps("start Airflow"):
+            self.airflow.write_settings(self.settings())
+            self.airflow.start()
+            self.airflow.wait_for_dags("wide_default", "short_default", "long_default", "short_second")
+            self.airflow.add_connection("gate_connection", "of the connection")
+        with self.steps("attach Airflow to a Deployment"):
+            self.deployment = self.attach()
+            self.airlock.env["AIRLOCK_DEPLOYMENT"] = self.deployment["id"]
 
-    def start_worker(self, name: str, queue: str, token: dict) -> Worker:
+    def connect_workers(self):
+        with self.steps("two workers register, each with a token of its own"):
+            self.token = self.airlock.follow("token", token_name="one", queue="default")
+            other = self.airlock.follow("token", token_name="two", queue="second")
+            self.first = self.worker("one", "default", self.token)
+            self.second = self.worker("two", "second", other)
+            self.both = [self.first, self.second]
+            for name in "one", "two":
+                until(f"the worker {name} is idle", lambda: self.airflow.shows(name, "idle"), 60, self.both)
+                assert self.airlock.agents()[name]["status"] == "HEALTHY", "the agent's status"
+
+    def worker(self, name: str, queue: str, token: dict) -> Worker:
         commands = docs.block(
             "worker",
             remoteApiUrl=self.deployment["remoteExecution"]["remoteApiUrl"],
@@ -99,6 +80,68 @@ class Gate:
             queue=queue,
         )
         return Worker(self.installation, self.folder / f"worker-{name}", DAGS, name, commands)
+
+    def run_tasks(self):
+        with self.steps("a Dag runs on the first, and asks for most of what tasks can ask"):
+            self.airflow.trigger("wide_default").expect_success(self.both)
+
+    def cordon(self):
+        with self.steps("the second, cordoned, takes no task"):
+            agent = self.airlock.agents()["two"]["id"]
+            self.airlock.follow("cordon", agent_id=agent)
+            held = self.airflow.trigger("short_second")
+            until("a task is queued", lambda: held.task_state("say") == "queued", 30, self.both)
+            until("it is in maintenance", lambda: self.airflow.shows("two", "maintenance mode"), 30, self.both)
+            assert held.task_state("say") == "queued", "a cordoned worker took a task"
+        with self.steps("uncordoned, it does"):
+            self.airlock.follow("uncordon", agent_id=agent)
+            held.expect_success(self.both)
+
+    def cut_off(self):
+        with self.steps("a long task runs on the first"):
+            run = self.airflow.trigger("long_default")
+            until("its log says that it waits", lambda: run.log_has("wait", "waiting to be"), 60, self.both)
+        with self.steps("the token of the first is deleted"):
+            self.airlock.follow("delete", agent_token_id=self.token["id"])
+        with self.steps("Airflow shows the task failed"):
+            until("the task has failed", lambda: run.task_state("wait") == "failed", 30, [self.second])
+        with self.steps("the task's log says why"):
+            until("its log has the reason", lambda: run.log_has("wait", "Agent token revoked"), 30, [self.second])
+        with self.steps("Airflow shows the first worker offline"):
+            until("it is offline", lambda: self.airflow.shows("one", "offline"), 30, [self.second])
+            assert self.airlock.agents()["one"]["status"] == "TERMINATED", "the agent's status"
+        with self.steps("the first worker is refused and ends"):
+            self.expect_refusal(self.first)
+        with self.steps("started again, it is refused at once"):
+            self.expect_refusal(self.worker("one", "default", self.token))
+        with self.steps("the audit log tells of both"):
+            self.expect_audit("DeleteAgentToken", "CHANGED")
+            self.expect_audit("GateHeartbeat", "REFUSED")
+            self.expect_audit("GateRegister", "REFUSED")
+
+    def expect_refusal(self, worker: Worker):
+        code = worker.exit_code("the refused worker ends", 60)
+        assert code == 1, f"the worker's exit code is {code}"
+        assert "403, message='Forbidden'" in worker.text(), "the worker does not say that it was refused"
+
+    def expect_audit(self, operation: str, outcome: str):
+        """Waits for a record about the token that is cut off; refusals are written within a second."""
+
+        def is_there() -> bool:
+            wanted = (operation, outcome, self.token["id"])
+            keys = "operationId", "outcome", "entityId"
+            return any(tuple(map(record.get, keys)) == wanted for record in self.airlock.audit_log())
+
+        until(f"a record of {operation}, {outcome}", is_there, 10)
+
+    def go_on(self):
+        with self.steps("a Dag runs on the second, which noticed nothing"):
+            self.airflow.trigger("short_second").expect_success([self.second])
+        with self.steps("the second worker ends when told to"):
+            assert self.second.stop(30) == 0, "the worker's exit code"
+            until("it is offline", lambda: self.airflow.shows("two", "offline"), 30)
+        with self.steps("Airflow's secret is nowhere with Airlock or the workers"):
+            self.expect_no_secret()
 
     def expect_no_secret(self):
         secret = self.airflow.jwt_secret.encode()

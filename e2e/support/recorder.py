@@ -72,7 +72,8 @@ class Recorder:
         if kind in self.kinds:
             return
         self.kinds.add(kind)
-        asked = {"method": request.command, "path": request.path, "headers": headers(request.headers.items()), "body": said}
+        asked = {"method": request.command, "path": request.path}
+        asked |= {"headers": headers(request.headers.items()), "body": said}
         got = {"status": answer.status, "headers": headers(answer.getheaders()), "body": heard}
         self.exchanges.append({"request": asked, "answer": got})
 

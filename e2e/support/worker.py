@@ -6,12 +6,13 @@ from pathlib import Path
 from .airflow import Installation, clean_env
 from .processes import Failed, Process
 
-# None of these is needed to connect. The test would wait for the defaults of the first two, 5 s and
-# 30 s. One task at a time, because Airflow on SQLite may give a job out twice to a worker that asks
-# twice at once. And on a busy machine the first answers of Airflow may take longer than 5 s.
+# None of these is needed to connect. The test would wait for the defaults of the first three: 5 s,
+# 30 s and 5 s. One task at a time, because Airflow on SQLite may give a job out twice to a worker that
+# asks twice at once. And on a busy machine the first answers of Airflow may take longer than 5 s.
 FOR_THE_TEST = {
     "AIRFLOW__EDGE__JOB_POLL_INTERVAL": "1",
     "AIRFLOW__EDGE__HEARTBEAT_INTERVAL": "5",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     "AIRFLOW__EDGE__WORKER_CONCURRENCY": "1",
     "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "30",
 }
@@ -23,7 +24,9 @@ class Worker(Process):
         home.mkdir(parents=True, exist_ok=True)
         settings, argv = understand(commands)
         env = clean_env(home, AIRFLOW__CORE__DAGS_FOLDER=str(dags), **FOR_THE_TEST, **settings)
-        super().__init__(f"worker {name}", [installation.folder / "bin" / argv[0], *argv[1:]], env, home / "worker.log")
+        program = installation.folder / "bin" / argv[0]
+        log = home / f"start-{len(list(home.glob('start-*.log'))) + 1}.log"
+        super().__init__(f"worker {name}", [program, *argv[1:]], env, log)
 
 
 def understand(commands: str) -> tuple[dict, list]:
