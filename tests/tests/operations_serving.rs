@@ -238,6 +238,38 @@ async fn a_stop_drains() {
     assert!(status.success() && log.contains("stopped"), "{log}");
 }
 
+/// As docs/operate.md says: a backup of the running server, and its master key, are the server.
+#[tokio::test]
+async fn a_backup_is_restored() {
+    let (folder, data) = folder();
+    let server = Server::start(&data, &[]);
+    let printed = server.printed(|out| out.contains("curl "));
+    let after = |label: &str| {
+        let line = printed.lines().find_map(|line| line.trim().strip_prefix(label)).expect(label);
+        line.trim().to_owned()
+    };
+    let tokens =
+        format!("/v1/organizations/{}/deployments/{}/agent-tokens", after("Organization"), after("Deployment"));
+    let client = Client::new();
+    let create = client.post(server.url() + &tokens).bearer_auth(after("API token"));
+    let created = create.json(&serde_json::json!({"name": "kept"})).send().await.expect("an answer");
+    assert_eq!(created.status().as_u16(), 200);
+
+    let restored = folder.path().join("restored");
+    fs::create_dir(&restored).expect("a folder");
+    let backup = restored.join("airlock.db");
+    let db = rusqlite::Connection::open(data.join("airlock.db")).expect("the database");
+    db.execute("VACUUM INTO ?1", [backup.display().to_string()]).expect("a backup");
+    drop(db);
+    fs::copy(data.join("master.key"), restored.join("master.key")).expect("the key");
+    server.kill();
+
+    let server = Server::start(&restored, &[]);
+    let list = client.get(server.url() + &tokens).bearer_auth(after("API token")).send().await.expect("an answer");
+    let list: serde_json::Value = list.json().await.expect("JSON");
+    assert_eq!(list["tokens"][0]["name"], "kept", "{list}");
+}
+
 /// The two addresses are two.
 #[test]
 fn the_admin_address_is_apart() {
