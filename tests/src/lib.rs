@@ -7,11 +7,15 @@ pub mod agents;
 pub mod binary;
 mod database;
 mod env;
+pub mod link;
+mod postgres;
 mod world;
 
 pub use database::Database;
 pub use env::TestClock;
 pub use world::{Answer, MASTER_KEY, World};
+pub use postgres::PrivatePostgres;
+pub use world::{Answer, World};
 
 /// Declares tests that run on SQLite and on PostgreSQL, each in a [`World`] of its own.
 #[macro_export]

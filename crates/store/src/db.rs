@@ -146,11 +146,12 @@ impl Conn {
         }
     }
 
-    pub(crate) async fn abandon(self) -> Result<()> {
+    /// Undoes what was done. What it was refused for lasts, and holds everywhere, when it answers.
+    pub(crate) async fn abandon(self, authority: &Authority) -> Result<()> {
         match self {
             Self::SqliteWrite(writer) => writer.abandon().await,
-            // PostgreSQL shows nobody what is not committed.
-            Self::PostgresWrite(_) | Self::SqliteRead(_) | Self::Postgres(_) => Ok(()),
+            Self::PostgresWrite(transaction) => replica::abandon(transaction, authority).await,
+            Self::SqliteRead(_) | Self::Postgres(_) => Ok(()),
         }
     }
 

@@ -206,7 +206,7 @@ impl Writing {
     ///
     /// [`Error::Busy`] when what it may have been refused for did not last.
     pub async fn abandon(self) -> Result<()> {
-        self.conn.abandon().await
+        self.conn.abandon(&self.authority).await
     }
 
     /// Says that this change touches what API tokens may do, or what they are on, so that nothing

@@ -158,8 +158,13 @@ impl Deref for Transaction {
 }
 
 impl Transaction {
+    /// Whether a statement of it has failed, so that it takes no further ones.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.has_failed.load(Ordering::Relaxed)
+    }
+
     pub(crate) async fn commit(self) -> Result<()> {
-        if self.0.has_failed.load(Ordering::Relaxed) {
+        if self.has_failed() {
             // PostgreSQL would roll back, and answer as if all were well.
             return Err(Error::internal("a transaction was to be committed although a statement of it had failed"));
         }

@@ -209,6 +209,24 @@ pub(crate) async fn commit(
     Ok(())
 }
 
+/// Gives a change up that was refused. It may have been refused because another one has taken away
+/// what it was about, which not all replicas may have followed yet: a second DELETE that finds
+/// nothing says as much as the first one's answer, so it waits for as much.
+///
+/// # Errors
+///
+/// [`Error::Busy`] when the others could not be seen.
+pub(crate) async fn abandon(transaction: Transaction, authority: &Authority) -> Result<()> {
+    let Some(replica) = authority.replica() else { return Ok(()) };
+    if transaction.has_failed() {
+        return Ok(()); // it was refused by the database itself
+    }
+    let rows: Vec<(i64,)> = query(&transaction, "SELECT revision FROM authority WHERE id = 1", &[]).await?;
+    drop(transaction);
+    let newest = rows.first().map_or(0, |(revision,)| u64::try_from(*revision).unwrap_or_default());
+    replica.confirmed(newest, since_boot()).await
+}
+
 /// Numbers what is taken away, and keeps it for the others. The number's row stays locked until
 /// the commit, so that the order of the numbers is the order of the commits.
 async fn announce(transaction: &Transaction, changes: &[Change], at: Time) -> Result<Option<u64>> {
