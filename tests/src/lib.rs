@@ -13,9 +13,8 @@ mod world;
 
 pub use database::Database;
 pub use env::TestClock;
-pub use world::{Answer, MASTER_KEY, World};
 pub use postgres::PrivatePostgres;
-pub use world::{Answer, World};
+pub use world::{Answer, MASTER_KEY, World};
 
 /// Declares tests that run on SQLite and on PostgreSQL, each in a [`World`] of its own.
 #[macro_export]

@@ -6,14 +6,13 @@
 use std::{
     collections::BTreeSet,
     future::{Future, poll_fn},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::Poll,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -26,7 +25,6 @@ use airlock_tests::{
     on_both,
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::{io::AsyncWriteExt, net::TcpStream, sync::mpsc, task::JoinSet, time::timeout};
 use tokio_postgres::NoTls;
 

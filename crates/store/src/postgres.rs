@@ -13,7 +13,7 @@ use std::{
 use airlock_core::{Error, Result};
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
 use futures_util::StreamExt;
-use tokio_postgres::{error::SqlState, types::ToSql};
+use tokio_postgres::{config::TargetSessionAttrs, error::SqlState, types::ToSql};
 
 use crate::{
     db::{FromRow, Row, Value},
@@ -43,6 +43,10 @@ impl Postgres {
         let config = &mut target.config;
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(PATIENCE);
+        }
+        if config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            // Of several hosts, the primary: a standby may not know yet what was taken away.
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         if config.get_application_name().is_none() {
             config.application_name("airlock");

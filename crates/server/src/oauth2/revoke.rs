@@ -8,7 +8,7 @@ use airlock_contract::{OrganizationId, SubjectId, wire::SubjectType};
 use airlock_core::{
     Error, Result,
     agent_token::{self, HeldAgentToken},
-    api_token::TokenHash,
+    api_token::{self, Stale, TokenHash},
 };
 use airlock_store::{
     Writing, agent_tokens, api_tokens,
@@ -44,7 +44,8 @@ pub(crate) async fn revoke(State(app): State<App>, request: Request) -> Response
     }
 }
 
-/// A live token whose value somebody has presented.
+/// A token of ours whose value somebody has presented. It may have ended already; then the answer
+/// is as good as the one to whoever ended it, and waits for as much.
 enum Held {
     Agent(HeldAgentToken),
     Api(TokenHash),
@@ -56,12 +57,14 @@ impl Held {
         let db = app.store.read().await?;
         if !value.starts_with(agent_token::PREFIX) {
             let hash = TokenHash::of(value);
-            return Ok(api_tokens::authenticate(&db, &hash).await?.map(|_| Self::Api(hash)));
+            let is_ours = api_tokens::authenticate(&db, &hash).await?.is_some()
+                || matches!(api_token::examine(&app.keys, value), Stale::Issued(_));
+            return Ok(is_ours.then_some(Self::Api(hash)));
         }
         let Some(id) = agent_token::parse(value) else { return Ok(None) };
         let judged = agent_tokens::judge(&db, &id).await?;
-        let live = judged.filter(|judged| judged.deleted_at.is_none() && judged.public_key.is_none());
-        Ok(live.and_then(|live| HeldAgentToken::prove(&app.keys, value, &live.stored)).map(Self::Agent))
+        let derived = judged.filter(|judged| judged.public_key.is_none());
+        Ok(derived.and_then(|token| HeldAgentToken::prove(&app.keys, value, &token.stored)).map(Self::Agent))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     pin::pin,
     sync::{
-        Arc, Weak,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -65,7 +65,7 @@ pub struct Membership {
 pub(crate) struct Replica {
     shared: Arc<Shared>,
     target: Target,
-    task: JoinHandle<()>,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -93,7 +93,9 @@ struct Seen {
 
 impl Drop for Replica {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = self.task() {
+            task.abort();
+        }
     }
 }
 
@@ -121,7 +123,11 @@ impl Replica {
         connection.renew(authority).await?;
         let task =
             tokio::spawn(follow(Some(connection), target.clone(), Arc::clone(&shared), Arc::downgrade(authority)));
-        Ok(Self { shared, target, task })
+        Ok(Self { shared, target, task: Mutex::new(Some(task)) })
+    }
+
+    fn task(&self) -> Option<JoinHandle<()>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(crate) fn applied(&self) -> u64 {
@@ -130,29 +136,34 @@ impl Replica {
 
     /// Leaves the others, so that nobody waits for it.
     pub(crate) async fn leave(&self, authority: &Authority) -> Result<()> {
+        if let Some(task) = self.task() {
+            task.abort();
+            let _ = task.await; // after this nobody renews any more
+        }
         if let Some(lease) = authority.lease() {
             lease.drop();
         }
-        self.task.abort();
         let following = Following::connect(&self.target, &self.shared).await?;
         let left = following.client.execute("DELETE FROM replicas WHERE id = $1", &[&self.shared.id]).await;
         left.map(|_| ()).map_err(error)
     }
 
-    /// Waits until no replica can answer from before a revocation, which was committed by
-    /// `committed`: until all others have confirmed it, or their leases have run out.
+    /// Waits until no other replica can answer from before a revocation, which was committed by
+    /// `committed`: until all have confirmed it, or their leases have run out. With `and_here` until
+    /// this one has followed it as well.
     ///
     /// # Errors
     ///
     /// [`Error::Busy`] when it could not be learnt which others there are.
-    async fn confirmed(&self, revision: u64, committed: Duration) -> Result<()> {
+    async fn confirmed(&self, revision: u64, committed: Duration, and_here: bool) -> Result<()> {
         let _waiting = Waiting::of(&self.shared);
         let mut seen = self.shared.seen.subscribe();
         loop {
             let now = since_boot();
             let last = *seen.borrow_and_update();
             let is_later = last.asked >= committed;
-            if is_later && last.confirmed.is_none_or(|confirmed| confirmed >= revision) {
+            let is_here = !and_here || self.applied() >= revision;
+            if is_later && is_here && last.confirmed.is_none_or(|confirmed| confirmed >= revision) {
                 return Ok(());
             }
             let longest = self.shared.membership.lease.max(last.longest);
@@ -203,7 +214,7 @@ pub(crate) async fn commit(
     let committed = since_boot();
     authority.apply(changes, removals);
     if let (Some(revision), Some(replica)) = (revision, authority.replica()) {
-        replica.confirmed(revision, committed).await?;
+        replica.confirmed(revision, committed, false).await?;
         authority.observed.tell(|observer| observer.revocation_followed(since_boot().saturating_sub(committed)));
     }
     Ok(())
@@ -224,7 +235,7 @@ pub(crate) async fn abandon(transaction: Transaction, authority: &Authority) -> 
     let rows: Vec<(i64,)> = query(&transaction, "SELECT revision FROM authority WHERE id = 1", &[]).await?;
     drop(transaction);
     let newest = rows.first().map_or(0, |(revision,)| u64::try_from(*revision).unwrap_or_default());
-    replica.confirmed(newest, since_boot()).await
+    replica.confirmed(newest, since_boot(), true).await
 }
 
 /// Numbers what is taken away, and keeps it for the others. The number's row stays locked until
