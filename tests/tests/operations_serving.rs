@@ -270,6 +270,16 @@ async fn a_backup_is_restored() {
     assert_eq!(list["tokens"][0]["name"], "kept", "{list}");
 }
 
+/// Rather than that traces are asked for and silently not there.
+#[test]
+fn traces_are_refused_by_a_binary_without_them() {
+    let (_folder, data) = folder();
+    let mut serve = command(&["serve", "--otlp-endpoint", "http://127.0.0.1:1", "--log", "error", "--data-dir"]);
+    serve.arg(&data).args(["--listen", "127.0.0.1:0"]);
+    assert!(Ran::new(serve).fault().contains("--features otlp"));
+    assert!(!data.exists());
+}
+
 /// The two addresses are two.
 #[test]
 fn the_admin_address_is_apart() {

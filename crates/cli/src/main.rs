@@ -5,6 +5,11 @@ mod listen;
 mod local;
 mod output;
 mod settings;
+#[cfg(feature = "otlp")]
+mod traces;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_traces.rs"]
+mod traces;
 
 use std::process::ExitCode;
 

@@ -50,6 +50,11 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_TLS_KEY", value_name = "FILE")]
     tls_key: Option<PathBuf>,
 
+    /// The OpenTelemetry collector that gets a span for each request, by OTLP over HTTP: the URL
+    /// before /v1/traces. Only in binaries that were built with the feature `otlp`.
+    #[arg(long, env = "AIRLOCK_OTLP_ENDPOINT", value_name = "URL", value_parser = http_url)]
+    pub(crate) otlp_endpoint: Option<String>,
+
     /// How many seconds a client may take from one request to the end of the next one's head. Let it
     /// be longer than the load balancer in front keeps idle connections, which most do for 60.
     #[arg(long, env = "AIRLOCK_IDLE_TIMEOUT", value_name = "SECONDS", default_value_t = 75, value_parser = seconds)]

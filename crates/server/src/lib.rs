@@ -40,5 +40,6 @@ pub use admin::admin_router;
 pub use app::App;
 pub use bootstrap::{FirstRecords, add_organization, bootstrap};
 pub use metrics::markdown as metrics_markdown;
+pub use observe::RouteName;
 pub use router::router;
 pub use settings::{RateLimits, Settings};

@@ -11,6 +11,11 @@ use axum::{
 
 use crate::{App, metrics::Route};
 
+/// Where a request was routed to, in the extensions of its answer: the name of an operation, or the
+/// pattern of another path.
+#[derive(Clone, Debug)]
+pub struct RouteName(pub Cow<'static, str>);
+
 /// The names of the operations, by the pattern at which the router has them.
 #[derive(Default)]
 pub(crate) struct RouteNames(HashMap<String, Vec<(Method, &'static str)>>);
@@ -39,7 +44,8 @@ pub(crate) async fn layer(
     let began = Instant::now();
     let _in_flight = app.metrics.in_flight();
     let route = names.of(&request);
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(RouteName(route.0.clone()));
     app.metrics.answered(route, response.status().into(), began.elapsed());
     response
 }

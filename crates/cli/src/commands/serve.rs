@@ -18,6 +18,7 @@ use crate::{
     listen::{self, Service, tls::Certificate},
     local, output,
     settings::{LogFormat, ServerSettings},
+    traces::Traces,
 };
 
 /// How long requests that have begun may take once the server is told to stop.
@@ -27,6 +28,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
     start_log(settings);
     let tls = settings.tls()?.map(|(certificate, key)| Certificate::read(certificate, key)).transpose()?;
+    let traces = settings.otlp_endpoint.as_deref().map(Traces::to).transpose()?;
     let (listener, address) = bind(settings.listen, "--listen").await?;
     let admin = match settings.admin_listen() {
         Some(address) => Some(bind(address, "--admin-listen").await?),
@@ -54,7 +56,11 @@ pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
     let (database, version) = (store_kind(settings), env!("CARGO_PKG_VERSION"));
     tracing::info!(%address, admin_address = admin_address.map(tracing::field::display), tls = tls.is_some(), database, version, "serving");
 
-    let service = Service { router: router(app.clone()), tls, head };
+    let mut router = router(app.clone());
+    if let Some(traces) = &traces {
+        router = traces.around(router);
+    }
+    let service = Service { router, tls, head };
     let (stop, stopping) = watch::channel(false);
     let serving = listen::serve(listener, service, until(stopping.clone()));
     tokio::select! {
@@ -71,6 +77,9 @@ pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
     app.flush().await?;
     if let Err(cause) = store.leave().await {
         tracing::warn!(%cause, "the other replicas will wait for this one until its lease has run out");
+    }
+    if let Some(traces) = &traces {
+        traces.finish().await;
     }
     tracing::info!("stopped");
     Ok(())
