@@ -690,3 +690,61 @@ async fn replicas_make_the_first_records_once() {
     let printed: Vec<String> = servers.into_iter().map(|server| server.stop().1).collect();
     assert_eq!(printed.iter().filter(|text| text.contains("API token")).count(), 1, "{printed:?}");
 }
+
+/// The lines that begin with `curl` in a page of the docs, with the values that they leave open.
+fn curl_lines(page: &str, token: &str) -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
+    let text = fs::read_to_string(page).expect("a page of the docs");
+    text.lines().filter(|line| line.starts_with("curl ")).map(|line| line.replace("agt_...", token)).collect()
+}
+
+/// The lines of docs/introspection.md work when they are pasted. An installation that has lost its
+/// last Owner's token that way gets a new one, from whoever has its database and its master key.
+#[test]
+fn tokens_are_looked_at_and_revoked_as_the_docs_say_even_the_last() {
+    let Site { server, first, data, _folder } = Site::new(&[]);
+    let (id, value) = {
+        let mut create = command(&["agent-token", "create", "x", "--json", "--deployment", &first.deployment]);
+        create.env("AIRLOCK_URL", server.url()).env("AIRLOCK_TOKEN", &first.token);
+        let made: Value = serde_json::from_str(&Ran::new(create).out()).expect("JSON");
+        (text(&made, "id").to_owned(), text(&made, "token").to_owned())
+    };
+    let owner: Value = {
+        let form = format!(
+            "curl -sS '{}/oauth2/introspect' -H 'Authorization: Bearer {t}' -d token={t}",
+            server.url(),
+            t = first.token
+        );
+        serde_json::from_str(&paste(&form).out()).expect("JSON")
+    };
+    let settings =
+        |id: &str| format!("AIRLOCK_URL='{}'\nAIRLOCK_TOKEN='{}'\nAPI_TOKEN_ID='{id}'\n", server.url(), first.token);
+    let [by_bearer, by_secret, revoke] = &curl_lines("introspection.md", &value)[..] else { panic!("other lines") };
+    for line in [by_bearer, by_secret] {
+        let seen: Value = serde_json::from_str(&paste(&(settings(text(&owner, "sub")) + line)).out()).expect("JSON");
+        assert_eq!(
+            (&seen["active"], text(&seen, "sub"), text(&seen, "token_kind")),
+            (&true.into(), id.as_str(), "agent_token")
+        );
+    }
+    assert_eq!(paste(&(settings("") + revoke)).out(), "200\n");
+    assert_eq!(paste(&(settings("") + by_bearer)).out(), r#"{"active":false}"#);
+
+    assert_eq!(paste(&(settings("") + &curl_lines("introspection.md", &first.token)[2])).out(), "200\n");
+    let list = |url: &str, token: &str| {
+        let mut list = command(&["api-token", "list", "--json"]);
+        list.env("AIRLOCK_URL", url).env("AIRLOCK_TOKEN", token);
+        Ran::new(list)
+    };
+    assert!(list(&server.url(), &first.token).fault().contains("was deleted at"));
+    let fault = run("new-owner", &data, &[]).fault();
+    assert!(fault.contains("airlock.db is in use by another Airlock process"), "{fault}");
+    server.stop();
+    let fault = run("new-owner", &data, &["--organization", "cnowhere"]).fault();
+    assert!(fault.contains(&format!("name one of the Organizations: {} (Airlock)", first.organization)), "{fault}");
+    let made = run("new-owner", &data, &[]).out();
+    let token = made.lines().find_map(|line| line.trim().strip_prefix("API token")).expect("a token").trim();
+    let server = Server::start(&data, &[]);
+    let listed = list(&server.url(), token).out();
+    assert!(listed.contains("Recovered owner") && !listed.contains("First owner"), "{listed}");
+}

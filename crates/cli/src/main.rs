@@ -37,6 +37,9 @@ enum Command {
     Serve(ServerSettings),
     /// Make the database, its first records and the master key, and show the token once.
     Init(ServerSettings),
+    /// Make a token that may do everything in an Organization, when none is left: it needs the
+    /// database and the master key. On SQLite the server must be stopped.
+    NewOwner(NewOwner),
     /// Bring the database's schema up to date, and end.
     Migrate(ServerSettings),
     /// Say in plain words what is wrong with the settings, the key and the database.
@@ -59,6 +62,15 @@ enum Command {
     /// API tokens: the credentials of automations.
     #[command(subcommand)]
     ApiToken(api_token::ApiToken),
+}
+
+#[derive(clap::Args)]
+struct NewOwner {
+    #[command(flatten)]
+    settings: ServerSettings,
+    /// The Organization; not needed where there is only one.
+    #[arg(long, env = "AIRLOCK_ORGANIZATION", value_name = "ID")]
+    organization: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -85,6 +97,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve(settings) => serve::serve(&settings).await,
         Command::Init(settings) => serve::init(&settings).await,
+        Command::NewOwner(new) => serve::new_owner(&new.settings, new.organization.as_deref()).await,
         Command::Migrate(settings) => serve::migrate(&settings).await,
         Command::Doctor(settings) => doctor::doctor(&settings).await,
         Command::Openapi => output::text(&airlock_contract::openapi::document_text()),

@@ -7,12 +7,12 @@ use airlock_contract::{
         EntityType,
     },
 };
-use airlock_core::{Result, api_token::PlainApiToken, policy::Place};
+use airlock_core::{Error, Result, api_token::PlainApiToken, policy::Place};
 use airlock_store::{
     Stamp, Writing,
     api_tokens::{NewApiToken, NewRole},
     audit::{Entry, Outcome},
-    bootstrap::{Bootstrap, SYSTEM, insert, is_empty_for_good},
+    bootstrap::{Bootstrap, SYSTEM, insert, insert_owner, is_empty_for_good, organizations},
 };
 
 use crate::{App, handlers};
@@ -56,37 +56,79 @@ pub async fn add_organization(app: &App) -> Result<FirstRecords> {
 async fn make(app: &App, w: Writing) -> Result<FirstRecords> {
     let now = app.env.now();
     let stamp = Stamp { at: now, by: SYSTEM.into() };
-    let (organization, workspace, deployment, id): (OrganizationId, WorkspaceId, DeploymentId, ApiTokenId) =
-        (app.env.new_id(), app.env.new_id(), app.env.new_id(), app.env.new_id());
+    let (organization, workspace, deployment): (OrganizationId, WorkspaceId, DeploymentId) =
+        (app.env.new_id(), app.env.new_id(), app.env.new_id());
+    let first = Bootstrap {
+        organization: (&organization, "Airlock"),
+        workspace: (&workspace, &first_workspace()),
+        deployment: (&deployment, &first_deployment(&workspace)),
+        stamp: &stamp,
+    };
+    insert(&w, &first).await?;
+    let about = ("First owner", "Made with the database. Replace it by tokens that may do less.");
+    let (_, token) = make_owner(app, &w, &organization, about, &stamp).await?;
+    let about = ("organization", organization.to_string());
+    w.commit(&entry(app, "Bootstrap", &organization, about, now)).await?;
+    Ok(FirstRecords { organization, workspace, deployment, token })
+}
+
+/// Makes one more Owner's token for an Organization, when none is left that could. Whoever calls
+/// this has the database and the master key, and with them everything.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] when there is no such Organization, or more than one and none is named.
+pub async fn new_owner(app: &App, organization: Option<&OrganizationId>) -> Result<PlainApiToken> {
+    let w = app.store.write().await?;
+    let known = organizations(&w).await?;
+    let organization = match (organization, known.as_slice()) {
+        (None, [(only, _)]) => only,
+        (Some(id), _) if known.iter().any(|(known, _)| known == id) => id,
+        (_, []) => return Err(Error::refused("there is no Organization yet; the first start makes one")),
+        (_, known) => {
+            let known: Vec<String> = known.iter().map(|(id, name)| format!("{id} ({name})")).collect();
+            return Err(Error::refused(format!("name one of the Organizations: {}", known.join(", "))));
+        }
+    };
+    let now = app.env.now();
+    let stamp = Stamp { at: now, by: SYSTEM.into() };
+    let about = ("Recovered owner", "Made on the command line. Replace it by tokens that may do less.");
+    let (id, token) = make_owner(app, &w, organization, about, &stamp).await?;
+    w.commit(&entry(app, "NewOwner", organization, ("apiToken", id.to_string()), now)).await?;
+    Ok(token)
+}
+
+/// Makes a token that may do everything in an Organization, with a name and a description.
+async fn make_owner(
+    app: &App,
+    w: &Writing,
+    organization: &OrganizationId,
+    (name, description): (&str, &str),
+    stamp: &Stamp,
+) -> Result<(ApiTokenId, PlainApiToken)> {
+    let id: ApiTokenId = app.env.new_id();
     let place = Place::Organization(organization.clone());
-    let token = handlers::api_tokens::sign(app, &id, &place, now, None)?;
+    let token = handlers::api_tokens::sign(app, &id, &place, stamp.at, None)?;
     let role = ApiTokenRole {
         role: "ORGANIZATION_OWNER".into(),
         entity_type: EntityType::Organization,
         entity_id: organization.to_string(),
         deployment_id: None,
     };
-    let first = Bootstrap {
-        organization: (&organization, "Airlock"),
-        workspace: (&workspace, &first_workspace()),
-        deployment: (&deployment, &first_deployment(&workspace)),
-        token: &NewApiToken {
-            id: &id,
-            name: "First owner",
-            description: "Made with the database. Replace it by tokens that may do less.",
-            kind: ApiTokenKind::Standard,
-            place: &place,
-            hash: token.hash(),
-            short_token: &token.short(),
-            end_at: None,
-            expiry_days: None,
-            roles: &[NewRole { role: &role, fixed: None }],
-        },
-        stamp: &stamp,
+    let new = NewApiToken {
+        id: &id,
+        name,
+        description,
+        kind: ApiTokenKind::Standard,
+        place: &place,
+        hash: token.hash(),
+        short_token: &token.short(),
+        end_at: None,
+        expiry_days: None,
+        roles: &[NewRole { role: &role, fixed: None }],
     };
-    insert(&w, &first).await?;
-    w.commit(&entry(app, &organization, now)).await?;
-    Ok(FirstRecords { organization, workspace, deployment, token })
+    insert_owner(w, organization, &new, stamp).await?;
+    Ok((id, token))
 }
 
 fn first_workspace() -> CreateWorkspaceRequest {
@@ -102,15 +144,21 @@ fn first_deployment(workspace: &WorkspaceId) -> DeploymentSettings {
     })
 }
 
-fn entry(app: &App, organization: &OrganizationId, now: Time) -> Entry {
+fn entry(
+    app: &App,
+    operation: &str,
+    organization: &OrganizationId,
+    (entity_type, entity_id): (&str, String),
+    now: Time,
+) -> Entry {
     Entry {
         outcome: Outcome::Changed,
         organization: Some(organization.clone()),
         subject_id: Some(SYSTEM.into()),
         subject_name: Some("Airlock".into()),
-        entity_type: Some("organization".into()),
-        entity_id: Some(organization.to_string()),
+        entity_type: Some(entity_type.into()),
+        entity_id: Some(entity_id),
         status: 200,
-        ..Entry::new(&app.env, now, "Bootstrap")
+        ..Entry::new(&app.env, now, operation)
     }
 }

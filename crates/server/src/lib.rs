@@ -38,7 +38,7 @@ mod verify;
 
 pub use admin::admin_router;
 pub use app::App;
-pub use bootstrap::{FirstRecords, add_organization, bootstrap};
+pub use bootstrap::{FirstRecords, add_organization, bootstrap, new_owner};
 pub use metrics::markdown as metrics_markdown;
 pub use observe::RouteName;
 pub use router::router;

@@ -25,8 +25,6 @@ pub struct Bootstrap<'a> {
     pub workspace: (&'a WorkspaceId, &'a CreateWorkspaceRequest),
     /// The Deployment's id and what it is made from.
     pub deployment: (&'a DeploymentId, &'a DeploymentSettings),
-    /// The Organization Owner's token.
-    pub token: &'a NewApiToken<'a>,
     /// When.
     pub stamp: &'a Stamp,
 }
@@ -63,6 +61,28 @@ pub async fn insert(w: &Writing, first: &Bootstrap<'_>) -> Result<()> {
     subjects::put(w, &SubjectId::from(SYSTEM), SubjectType::ServiceKey, "Airlock").await?;
     organizations::insert(w, organization, name, first.stamp).await?;
     workspaces::insert_into(w, organization, workspace, workspace_request, first.stamp).await?;
-    deployments::insert_into(w, organization, workspace, deployment, settings, first.stamp).await?;
-    api_tokens::insert_into(w, organization, first.token, first.stamp).await
+    deployments::insert_into(w, organization, workspace, deployment, settings, first.stamp).await
+}
+
+/// Keeps an Owner's token that nobody granted: whoever has the database and the master key makes it.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn insert_owner(
+    w: &Writing,
+    organization: &OrganizationId,
+    token: &NewApiToken<'_>,
+    stamp: &Stamp,
+) -> Result<()> {
+    api_tokens::insert_into(w, organization, token, stamp).await
+}
+
+/// All Organizations with their names, the oldest first.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn organizations(db: &impl Reads) -> Result<Vec<(OrganizationId, String)>> {
+    db.conn().all("SELECT id, name FROM organizations ORDER BY created_at, id", &[]).await
 }

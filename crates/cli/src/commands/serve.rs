@@ -1,4 +1,4 @@
-//! `airlock serve`, `airlock init` and `airlock migrate`.
+//! `airlock serve`, `airlock init`, `airlock new-owner` and `airlock migrate`.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -120,6 +120,22 @@ pub(crate) async fn init(settings: &ServerSettings) -> anyhow::Result<()> {
         Some(first) => show(&first, settings, settings.listen),
         None => bail!("the database has its first records already; nothing was changed"),
     }
+}
+
+/// Makes an Owner's token, and ends.
+pub(crate) async fn new_owner(settings: &ServerSettings, organization: Option<&str>) -> anyhow::Result<()> {
+    start_log(settings);
+    let (app, _) = open(settings, settings.listen).await?;
+    let token = airlock_server::new_owner(&app, organization.map(Into::into).as_ref()).await?;
+    output::text(&format!(
+        "\
+Airlock has made a token that may do everything in the Organization. It is shown this once.
+
+  API token  {}
+
+",
+        token.expose()
+    ))
 }
 
 /// Brings the schema up to date, and ends.
