@@ -4,16 +4,21 @@
 //! Tests go through the front door: they send requests to the router and look at what comes back.
 
 pub mod agents;
+pub mod airflow;
 pub mod binary;
 mod database;
 mod env;
 pub mod link;
 mod postgres;
+pub mod site;
+mod worker;
 mod world;
 
 pub use database::Database;
 pub use env::TestClock;
 pub use postgres::PrivatePostgres;
+pub use site::Site;
+pub use worker::Worker;
 pub use world::{Answer, MASTER_KEY, World};
 
 /// Declares tests that run on SQLite and on PostgreSQL, each in a [`World`] of its own.

@@ -266,6 +266,13 @@ impl Answer {
         self.json
     }
 
+    /// The body, of an answer with this status that is not the API's: the gate's, or an Airflow's.
+    #[track_caller]
+    pub fn expect_own(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.bytes));
+        self.json
+    }
+
     /// Holds an error against the API's envelope.
     #[track_caller]
     pub fn assert_envelope(&self) {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use airlock_core::address::Ranges;
-use airlock_server::{RateLimits, Settings};
+use airlock_server::{GateSettings, RateLimits, Settings};
 use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
@@ -132,6 +132,33 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_TRUSTED_PROXIES", value_name = "RANGES", default_value = "", hide_default_value = true, value_parser = ranges)]
     trusted_proxies: Ranges,
 
+    /// The largest piece of a task's log that goes through the gate, in bytes. A stock worker sends
+    /// up to 3 MiB at once; a job whose piece is refused is lost.
+    #[arg(long, env = "AIRLOCK_GATE_LOG_BYTES", value_name = "BYTES", default_value_t = GateSettings::default().logs_body)]
+    gate_log_bytes: usize,
+
+    /// The largest value that a task can store through the gate, such as an XCom or a variable, in
+    /// bytes.
+    #[arg(long, env = "AIRLOCK_GATE_VALUE_BYTES", value_name = "BYTES", default_value_t = GateSettings::default().value_body)]
+    gate_value_bytes: usize,
+
+    /// The largest body of any other call through the gate, in bytes.
+    #[arg(long, env = "AIRLOCK_GATE_BODY_BYTES", value_name = "BYTES", default_value_t = GateSettings::default().json_body)]
+    gate_body_bytes: usize,
+
+    /// How many calls each agent token can have under way at the gate at the same time.
+    #[arg(long, env = "AIRLOCK_GATE_CALLS_PER_TOKEN", value_name = "N", default_value_t = GateSettings::default().calls_per_token, value_parser = whole_number)]
+    gate_calls_per_token: u32,
+
+    /// How many seconds an Airflow may take to accept a connection.
+    #[arg(long, env = "AIRLOCK_GATE_CONNECT_SECONDS", value_name = "SECONDS", default_value_t = whole_seconds(GateSettings::default().connect_timeout), value_parser = seconds)]
+    gate_connect_seconds: u32,
+
+    /// After how many seconds in which nothing moves, in either direction, a call at the gate is
+    /// given up.
+    #[arg(long, env = "AIRLOCK_GATE_STALL_SECONDS", value_name = "SECONDS", default_value_t = whole_seconds(GateSettings::default().stall_timeout), value_parser = seconds)]
+    gate_stall_seconds: u32,
+
     /// What to log, to standard error: error, warn, info, debug or trace, also by module.
     #[arg(long, env = "AIRLOCK_LOG", value_name = "FILTER", default_value = "info,refinery_core=warn", value_parser = log_filter)]
     pub(crate) log: String,
@@ -229,6 +256,14 @@ impl ServerSettings {
             audit_retention_days: NonZeroU32::new(self.audit_retention_days),
             refusals_kept: self.refusals_kept,
             trusted_proxies: self.trusted_proxies.clone(),
+            gate: GateSettings {
+                json_body: self.gate_body_bytes,
+                logs_body: self.gate_log_bytes,
+                value_body: self.gate_value_bytes,
+                calls_per_token: self.gate_calls_per_token,
+                connect_timeout: Duration::from_secs(self.gate_connect_seconds.into()),
+                stall_timeout: Duration::from_secs(self.gate_stall_seconds.into()),
+            },
         }
     }
 }
@@ -257,6 +292,11 @@ fn admin_listen(text: &str) -> Result<AdminListen, String> {
 fn ranges(text: &str) -> Result<Ranges, String> {
     let parsed = Ranges::parse(text.split(',').filter(|text| !text.trim().is_empty()));
     parsed.map_err(|range| format!("{range:?} is neither an address nor a range such as 10.0.0.0/8"))
+}
+
+/// Whole seconds, as a setting shows them.
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 fn http_url(text: &str) -> Result<String, String> {

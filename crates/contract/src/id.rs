@@ -99,6 +99,8 @@ ids! {
     AgentTokenId
     /// Names an agent: a remote worker that has registered through the gate.
     AgentId
+    /// Names a job that was handed to an agent.
+    AgentJobId
     /// Names an API token, the credential of an automation that calls this API.
     ApiTokenId
     /// Names a custom role.

@@ -15,7 +15,9 @@ pub mod permissions;
 pub mod time;
 pub mod wire;
 
-pub use id::{AgentId, AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, SubjectId, WorkspaceId};
+pub use id::{
+    AgentId, AgentJobId, AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, SubjectId, WorkspaceId,
+};
 pub use operation::{Access, Method, Operation, Tag};
 pub use time::Time;
 

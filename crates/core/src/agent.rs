@@ -68,7 +68,7 @@ pub struct Known<'a> {
 }
 
 /// Whether a worker in this state fetches no work until it is told that maintenance is over.
-fn is_in_maintenance(state: &str) -> bool {
+pub fn is_in_maintenance(state: &str) -> bool {
     matches!(
         state,
         "maintenance request" | "maintenance pending" | "maintenance mode" | "maintenance exit" | "offline maintenance"

@@ -6,8 +6,8 @@ use airlock_core::{Env, Result, keyring::Keyring};
 use airlock_store::Store;
 
 use crate::{
-    airflow::Airflows, authenticate::Sessions, health::Health, limits::Limits, metrics::Metrics, refusals::Refusals,
-    settings::Settings, usage::Usage,
+    airflow::Airflows, authenticate::Sessions, gate::Gate, health::Health, limits::Limits, metrics::Metrics,
+    refusals::Refusals, settings::Settings, usage::Usage,
 };
 
 /// The server's state. Cloning is cheap.
@@ -27,6 +27,7 @@ pub struct Shared {
     pub(crate) refusals: Refusals,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
+    pub(crate) gate: Gate,
 }
 
 impl std::ops::Deref for App {
@@ -48,6 +49,7 @@ impl App {
             refusals: Refusals::new(metrics.refusals()),
             metrics,
             health: Health::default(),
+            gate: Gate::new(&settings.gate),
             store,
             keys,
             env,

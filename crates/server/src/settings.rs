@@ -1,6 +1,6 @@
 //! What an operator can choose about the server's behaviour.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use airlock_core::address::Ranges;
 
@@ -22,6 +22,40 @@ pub struct Settings {
     pub refusals_kept: u32,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Ranges,
+    /// How much the gate lets through, and how long it waits.
+    pub gate: GateSettings,
+}
+
+/// What bounds the calls that go through the gate.
+#[derive(Clone, Debug)]
+pub struct GateSettings {
+    /// The largest body of a call that is none of the following, in bytes.
+    pub json_body: usize,
+    /// The largest piece of a log, in bytes.
+    pub logs_body: usize,
+    /// The largest value that a task stores, such as an XCom, in bytes.
+    pub value_body: usize,
+    /// How many calls each agent token can have under way.
+    pub calls_per_token: u32,
+    /// How long an Airflow may take to accept a connection.
+    pub connect_timeout: Duration,
+    /// How long a call may go on without anything moving in either direction.
+    pub stall_timeout: Duration,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self {
+            json_body: 1 << 20,
+            // A stock worker sends 512 Ki characters at once, of which JSON makes up to 6 bytes
+            // each. A piece that is refused would lose its job.
+            logs_body: 4 << 20,
+            value_body: 64 << 20,
+            calls_per_token: 64,
+            connect_timeout: Duration::from_secs(5),
+            stall_timeout: Duration::from_secs(60),
+        }
+    }
 }
 
 /// Calls a second that each token may make, by method; unlimited when absent.
@@ -45,6 +79,7 @@ impl Default for Settings {
             audit_retention_days: None,
             refusals_kept: 100_000,
             trusted_proxies: Ranges::default(),
+            gate: GateSettings::default(),
         }
     }
 }

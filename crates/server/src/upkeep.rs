@@ -56,6 +56,7 @@ pub(crate) async fn flush(app: &App) -> Result<()> {
 
 async fn tidy(app: &App) -> Result<()> {
     app.limits.tidy();
+    app.gate.replays.tidy(app.env.now());
     let upkeep = app.store.upkeep().await?;
     upkeep.keep_refusals(app.settings.refusals_kept).await?;
     if let Some(days) = app.settings.audit_retention_days {

@@ -1,9 +1,14 @@
 //! Whether an agent token is good: for the gate, for introspection, and for proxies that ask.
 
-use airlock_contract::Time;
+use airlock_contract::{DeploymentId, Time};
 use airlock_core::{
     Error, Result,
+    agent_key::AgentPublicKey,
     agent_token::{self, PlainAgentToken},
+    gate::{
+        path::Route,
+        worker_jwt::{Accepted, Presented, Refusal, WorkerKey},
+    },
 };
 use airlock_store::{agent_tokens, live_tokens::LiveToken, upkeep::UsedToken};
 
@@ -17,6 +22,38 @@ use crate::{App, metrics::Verification};
 /// issued learns more of than "not good"; [`Error::Busy`] when nobody can say now.
 pub(crate) async fn bearer(app: &App, value: &str) -> Result<LiveToken> {
     let verified = judge(app, value).await;
+    counted(app, verified)
+}
+
+/// How many of a Deployment's tokens are tried when a request does not say whose it is.
+const TRIED: u32 = 50;
+
+/// Finds out which agent token a worker's call is made with: its value as a bearer token, or the
+/// JWT that a stock worker signs for each request.
+///
+/// # Errors
+///
+/// As [`bearer`].
+pub(crate) async fn worker(
+    app: &App,
+    deployment: &DeploymentId,
+    authorization: Option<&str>,
+    route: &Route,
+) -> Result<LiveToken> {
+    let verified = match authorization {
+        None => Err(missing()),
+        Some(value) => match value.strip_prefix("Bearer ") {
+            Some(value) => judge(app, value).await,
+            None => judge_signed(app, deployment, value, route).await,
+        },
+    };
+    let verified = verified.and_then(|token| match token.deployment == *deployment {
+        true => Ok(token),
+        false => Err(NotGood(
+            Verification::Unknown,
+            Error::Unauthenticated(format!("the agent token {} opens another Deployment", token.id)),
+        )),
+    });
     counted(app, verified)
 }
 
@@ -63,6 +100,88 @@ async fn judge(app: &App, value: &str) -> Result<LiveToken, NotGood> {
     refuse_ended(&token, now)?;
     app.usage.note(UsedToken::Agent(id), now);
     Ok(token)
+}
+
+/// Verifies the JWT with which a worker has signed a request, and uses it up.
+async fn judge_signed(app: &App, deployment: &DeploymentId, jwt: &str, route: &Route) -> Result<LiveToken, NotGood> {
+    let now = app.env.now();
+    let presented = Presented::parse(jwt).map_err(unsigned)?;
+    let mut named = presented.candidates().peekable();
+    let mut found = None;
+    if named.peek().is_some() {
+        for id in named {
+            let Some(token) = app.store.live_token(id).await? else { continue };
+            found = accepted(app, &presented, token, route, now)?;
+            if found.is_some() {
+                break;
+            }
+        }
+    } else {
+        for token in app.store.live_tokens_of(deployment, TRIED).await? {
+            found = accepted(app, &presented, token, route, now)?;
+            if found.is_some() {
+                break;
+            }
+        }
+    }
+    let Some((token, accepted)) = found else { return Err(explain_signed(app, &presented, route).await?) };
+    refuse_ended(&token, now)?;
+    let is_first = accepted.jti.is_none_or(|jti| app.gate.replays.is_first(&token.id, &jti, accepted.until, now));
+    if !is_first {
+        let error = "the request's JWT was used before; a worker signs each request anew";
+        return Err(NotGood(Verification::Unknown, Error::Unauthenticated(error.into())));
+    }
+    app.usage.note(UsedToken::Agent(token.id.clone()), now);
+    Ok(token)
+}
+
+/// The token, if it is what the JWT was signed with; `None` when it is another.
+fn accepted(
+    app: &App,
+    presented: &Presented<'_>,
+    token: LiveToken,
+    route: &Route,
+    now: Time,
+) -> Result<Option<(LiveToken, Accepted)>, NotGood> {
+    let verified = match &token.public_key {
+        Some(pem) => {
+            let key = AgentPublicKey::parse(pem)?;
+            presented.verify(WorkerKey::Public(&key), route.method_claim(), now)
+        }
+        None => match PlainAgentToken::derive(&app.keys, &token.id, &token.stored) {
+            Some(genuine) => presented.verify(WorkerKey::Token(&genuine), route.method_claim(), now),
+            None => return Ok(None),
+        },
+    };
+    match verified {
+        Ok(accepted) => Ok(Some((token, accepted))),
+        Err(refusal) if refusal.depends_on_key() => Ok(None),
+        Err(refusal) => Err(unsigned(refusal)),
+    }
+}
+
+/// Why no live token has signed a JWT: whoever signed with a value that we issued is told.
+async fn explain_signed(app: &App, presented: &Presented<'_>, route: &Route) -> Result<NotGood> {
+    for id in presented.candidates() {
+        let Some(judged) = agent_tokens::judge(&app.store.read().await?, id).await? else { continue };
+        let Some(genuine) = PlainAgentToken::derive(&app.keys, id, &judged.stored) else { continue };
+        let verified = presented.verify(WorkerKey::Token(&genuine), route.method_claim(), app.env.now());
+        if let (Some(at), Ok(_)) = (judged.deleted_at, verified) {
+            let error = format!("the agent token {id} was deleted at {at}");
+            return Ok(NotGood(Verification::Deleted, Error::Unauthenticated(error)));
+        }
+    }
+    Ok(not_issued())
+}
+
+/// What is wrong with a JWT, whoever signed it: it says nothing about any token.
+fn unsigned(refusal: Refusal) -> NotGood {
+    NotGood(Verification::Malformed, Error::Unauthenticated(refusal.to_string()))
+}
+
+fn missing() -> NotGood {
+    let error = "there must be one header Authorization, signed by the worker or with Bearer <agent token>";
+    NotGood(Verification::Malformed, Error::Unauthenticated(error.into()))
 }
 
 /// Refuses a token that has ended.

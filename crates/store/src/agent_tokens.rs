@@ -255,6 +255,20 @@ pub async fn pin(w: &Writing, id: &AgentTokenId, agent_name: &str) -> Result<Liv
     Ok(token)
 }
 
+/// Frees a token from the worker that it was pinned to.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn unpin(w: &Writing, id: &AgentTokenId) -> Result<()> {
+    w.conn().execute("UPDATE agent_tokens SET agent_name = NULL WHERE id = $1", params![id]).await?;
+    let sql = format!("SELECT {} FROM agent_tokens t WHERE t.id = $1 AND t.deleted_at IS NULL", LiveToken::COLUMNS);
+    if let Some(token) = w.conn().one::<LiveToken>(&sql, params![id]).await? {
+        w.follow(Change::Other(token));
+    }
+    Ok(())
+}
+
 /// Deletes all tokens of the Deployments that the condition picks; `$3` is its value.
 pub(crate) async fn delete_of(w: &Writing, condition: &str, value: &str, stamp: &Stamp) -> Result<()> {
     let these = format!("deleted_at IS NULL AND deployment_id IN (SELECT id FROM deployments WHERE {condition} = $3)");

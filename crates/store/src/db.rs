@@ -4,7 +4,7 @@
 //! column list that [`record!`] makes from the same declaration.
 
 use airlock_contract::{
-    AgentId, AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, SubjectId, Time, WorkspaceId,
+    AgentId, AgentJobId, AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, SubjectId, Time, WorkspaceId,
 };
 use airlock_core::{Error, Result, api_token::TokenHash};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
@@ -200,6 +200,7 @@ values! {
     &'a WorkspaceId => |id| Value::Text(Some(id.as_str()));
     &'a DeploymentId => |id| Value::Text(Some(id.as_str()));
     &'a AgentId => |id| Value::Text(Some(id.as_str()));
+    &'a AgentJobId => |id| Value::Text(Some(id.as_str()));
     &'a AgentTokenId => |id| Value::Text(Some(id.as_str()));
     &'a ApiTokenId => |id| Value::Text(Some(id.as_str()));
     &'a RoleId => |id| Value::Text(Some(id.as_str()));
@@ -315,6 +316,7 @@ columns! {
     WorkspaceId: String => |text| text.into();
     DeploymentId: String => |text| text.into();
     AgentId: String => |text| text.into();
+    AgentJobId: String => |text| text.into();
     AgentTokenId: String => |text| text.into();
     ApiTokenId: String => |text| text.into();
     RoleId: String => |text| text.into();

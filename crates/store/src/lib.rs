@@ -18,6 +18,7 @@ pub mod cutoffs;
 mod db;
 pub mod deployments;
 mod filter;
+pub mod gate;
 pub mod live_tokens;
 pub mod locate;
 mod migrate;

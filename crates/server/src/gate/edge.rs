@@ -1,0 +1,368 @@
+//! What workers call: the edge API.
+
+use std::sync::Arc;
+
+use airlock_contract::AgentId;
+use airlock_core::{
+    Error, Result,
+    agent::Cordon,
+    gate::path::{JobKey, JobState, Route},
+};
+use airlock_store::{
+    Writing,
+    audit::Entry,
+    gate::{
+        agents::{self, Registered, Report},
+        jobs::{self, Job},
+    },
+    live_tokens::LiveToken,
+};
+use axum::{
+    body::Body,
+    http::{StatusCode, response::Parts},
+    response::Response,
+};
+use bytes::Bytes;
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    bindings::{refuse_other_name, refuse_other_queues},
+    cordon, handout, headers,
+    knock::Knock,
+    ours,
+    passage::{Outgoing, Passage},
+    refusal::Refusal,
+    upstream::Signature,
+};
+use crate::{
+    airflow::Airflow,
+    change::{self, Change},
+    input,
+    request::Origin,
+    verify,
+};
+
+/// What a worker says of itself (`WorkerStateBody`). What else it says goes on unread.
+#[derive(Deserialize)]
+struct WorkerState {
+    state: String,
+    #[serde(default)]
+    queues: Option<Vec<String>>,
+    #[serde(default)]
+    jobs_active: i64,
+    #[serde(default)]
+    sysinfo: serde_json::Map<String, serde_json::Value>,
+}
+
+/// What a worker asks for (`WorkerQueuesBody`).
+#[derive(Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    queues: Option<Vec<String>>,
+}
+
+/// What a worker says of a job besides its state.
+#[derive(Default, Deserialize)]
+struct JobIdentity {
+    #[serde(default)]
+    task_instance_id: Option<String>,
+}
+
+/// A worker's call, of which is known who makes it.
+struct Caller<'a> {
+    knock: &'a Knock<'a>,
+    airflow: &'a Airflow,
+    token: &'a LiveToken,
+    route: &'a Route,
+    path: &'a str,
+    passage: Passage<'a>,
+}
+
+pub(crate) async fn pass(
+    knock: &mut Knock<'_>,
+    airflow: Option<Arc<Airflow>>,
+    route: &Route,
+    path: &str,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let app = knock.app;
+    let token = verify::worker(app, &knock.deployment, headers::authorization(&knock.parts.headers), route).await?;
+    knock.token = Some(token.id.clone());
+    let airflow = airflow.ok_or_else(|| Refusal::denied("no_deployment", "the Deployment was deleted"))?;
+    if !airflow.takes_agents {
+        return Err(Refusal::denied(
+            "remote_execution_off",
+            "the Deployment has remote execution off; update it with remoteExecution.enabled",
+        ));
+    }
+    let most = app.settings.gate.calls_per_token;
+    let slot = app.gate.slots.take(&token.id, most).ok_or_else(|| {
+        Refusal::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too_many_requests",
+            format!("the agent token has {most} calls under way; try again in a moment"),
+        )
+    })?;
+    let passage = Passage { app, airflow: &airflow, token: &token, kind: knock.call, cut, slot };
+    let caller = Caller { knock, airflow: &airflow, token: &token, route, path, passage };
+    match route {
+        Route::Register { worker } => caller.register(worker, body).await,
+        Route::Heartbeat { worker } => caller.heartbeat(worker, body).await,
+        Route::Fetch { worker } => caller.fetch(worker, body).await,
+        Route::JobState { key, state } => caller.job_state(key, *state, body).await,
+        Route::PushLogs { key } => caller.push_logs(key, body).await,
+        Route::LogfilePath { key } => caller.logfile_path(key).await,
+        Route::EdgeHealth | Route::Execution { .. } => Err(Refusal::no_such_path()),
+    }
+}
+
+fn cut() -> Refusal {
+    Refusal::denied("agent_token_revoked", "the agent token has ended")
+}
+
+impl<'a> Caller<'a> {
+    /// A worker starts. It is bound to the token and kept before its Airflow hears of it, so that
+    /// no worker is in an Airflow that we do not know; if the Airflow does not take it, both are
+    /// undone.
+    async fn register(self, worker: &str, body: Body) -> Result<Response, Refusal> {
+        let (bytes, said) = read::<WorkerState>(body).await?;
+        refuse_other_queues(self.airflow, self.token, said.queues.as_deref())?;
+        let source = Source::of(self.knock);
+        let sysinfo = text(&said.sysinfo)?;
+        let report = report(worker, &said, &sysinfo, &source);
+        let app = self.knock.app;
+        let registration = Registration { knock: self.knock, token: self.token, report: &report, id: app.env.new_id() };
+        let registered = match change::commit(app, &registration).await {
+            Ok(registered) => registered,
+            Err(Error::Invalid { message, .. }) => {
+                return Err(Refusal::new(StatusCode::CONFLICT, "name_taken", message));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (parts, body) = self.send(bytes).await?;
+        if parts.status.is_client_error() && registered.is_first() {
+            let undo = Undo { knock: self.knock, token: self.token, registered, status: parts.status };
+            change::commit(app, &undo).await?;
+        }
+        Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
+    async fn heartbeat(self, worker: &str, body: Body) -> Result<Response, Refusal> {
+        let app = self.knock.app;
+        refuse_other_name(app, self.token, worker).await?;
+        let (bytes, said) = read::<WorkerState>(body).await?;
+        let (parts, answer) = self.send(bytes).await?;
+        if !parts.status.is_success() {
+            return Ok(Response::from_parts(parts, Body::from(answer)));
+        }
+        let source = Source::of(self.knock);
+        let sysinfo = text(&said.sysinfo)?;
+        let report = report(worker, &said, &sysinfo, &source);
+        let answer = cordon::Answer::read(said.state.clone(), parts, answer)?;
+        let r = app.store.recording().await?;
+        let agent = agents::heartbeat(&r, self.token, &app.env.new_id(), &report, app.env.now()).await?;
+        if answer.ends_uncordoning(&agent) {
+            agents::uncordoned(&r, &agent.id).await?;
+        }
+        r.commit().await?;
+        Ok(answer.tell(&agent))
+    }
+
+    async fn fetch(self, worker: &str, body: Body) -> Result<Response, Refusal> {
+        let app = self.knock.app;
+        refuse_other_name(app, self.token, worker).await?;
+        let (bytes, wanted) = read::<Wanted>(body).await?;
+        refuse_other_queues(self.airflow, self.token, wanted.queues.as_deref())?;
+        let agent = agents::find(&app.store.read().await?, self.token, worker).await?;
+        let agent = agent.ok_or_else(|| {
+            Refusal::denied("agent_not_registered", format!("the worker {worker} has not registered"))
+        })?;
+        if agent.cordon == Cordon::Cordoned {
+            return Ok(ours("null"));
+        }
+        let (parts, answer) = self.send(bytes).await?;
+        if !parts.status.is_success() {
+            return Ok(Response::from_parts(parts, Body::from(answer)));
+        }
+        handout::hand_out(app, self.airflow, self.token, &agent, parts, answer).await
+    }
+
+    async fn job_state(self, key: &JobKey, state: JobState, body: Body) -> Result<Response, Refusal> {
+        let app = self.knock.app;
+        let job = self.job(key).await?;
+        let bytes = input::collect(body).await?;
+        if !bytes.is_empty() {
+            refuse_other_task(&job, parse::<JobIdentity>(&bytes)?.task_instance_id.as_deref())?;
+        }
+        let (parts, answer) = self.send(bytes).await?;
+        if parts.status.is_success() {
+            let has_ended = !matches!(state, JobState::Running);
+            let r = app.store.recording().await?;
+            jobs::report(&r, &job.id, state.as_str(), has_ended, app.env.now()).await?;
+            r.commit().await?;
+        }
+        Ok(Response::from_parts(parts, Body::from(answer)))
+    }
+
+    async fn push_logs(self, key: &JobKey, body: Body) -> Result<Response, Refusal> {
+        self.job(key).await?;
+        let limit = self.knock.app.settings.gate.logs_body;
+        let call = self.outgoing(body, limit, "");
+        let signature = self.signature();
+        let (parts, body) = self.passage.stream(call, signature).await?;
+        judge(self.route, &parts)?;
+        Ok(Response::from_parts(parts, body))
+    }
+
+    async fn logfile_path(self, key: &JobKey) -> Result<Response, Refusal> {
+        let job = self.job(key).await?;
+        let query = self.knock.parts.uri.query().unwrap_or_default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if name == "task_instance_id" {
+                refuse_other_task(&job, Some(&value))?;
+            }
+        }
+        let call = self.outgoing(Body::empty(), 0, query);
+        let signature = self.signature();
+        let (parts, body) = self.passage.stream(call, signature).await?;
+        judge(self.route, &parts)?;
+        Ok(Response::from_parts(parts, body))
+    }
+
+    /// The job of a key, which must have been handed out with this token.
+    async fn job(&self, key: &JobKey) -> Result<Job, Refusal> {
+        let job = jobs::find(&self.knock.app.store.read().await?, self.token, key).await?;
+        job.ok_or_else(|| Refusal::denied("job_not_known", "the job was not handed to this agent, or no longer is its"))
+    }
+
+    /// Sends a small body on, and reads the answer.
+    async fn send(&self, body: Bytes) -> Result<(Parts, Bytes), Refusal> {
+        let limit = body.len();
+        let (parts, answer) = self.passage.whole(self.outgoing(Body::from(body), limit, ""), self.signature()).await?;
+        judge(self.route, &parts)?;
+        Ok((parts, answer))
+    }
+
+    fn outgoing(&self, body: Body, limit: usize, query: &str) -> Outgoing {
+        let query = if query.is_empty() { String::new() } else { format!("?{query}") };
+        Outgoing {
+            method: self.knock.parts.method.clone(),
+            path: format!("{}{query}", self.path),
+            headers: headers::to_airflow(&self.knock.parts.headers),
+            body,
+            limit,
+        }
+    }
+
+    fn signature(&self) -> Signature<'a> {
+        Signature::Edge(self.route.method_claim(), &self.token.id)
+    }
+}
+
+/// Looks at an Airflow's answer. What is between the Airflow and us is no affair of the worker,
+/// which would end.
+fn judge(route: &Route, parts: &Parts) -> Result<(), Refusal> {
+    match (parts.status, route) {
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Err(Refusal::fault(
+            "the Airflow does not take the gate's signature: see airlock doctor --deployment for what it lacks",
+        )),
+        (StatusCode::METHOD_NOT_ALLOWED, _) | (StatusCode::NOT_FOUND, Route::Register { .. }) => {
+            Err(Refusal::fault("the Airflow's edge API is off: set [edge] api_enabled, and restart its API server"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what a worker says of a job in the name of another task.
+fn refuse_other_task(job: &Job, said: Option<&str>) -> Result<(), Refusal> {
+    match said {
+        Some(other) if other != job.ti_id => {
+            Err(Refusal::denied("not_this_task", "the body names another task than the job's"))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn read<T: DeserializeOwned>(body: Body) -> Result<(Bytes, T), Refusal> {
+    let bytes = input::collect(body).await?;
+    let said = parse(&bytes)?;
+    Ok((bytes, said))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let said = serde_json::from_slice(bytes);
+    said.map_err(|cause| {
+        Refusal::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            format!("the body is not what a worker sends: {cause}"),
+        )
+    })
+}
+
+fn text(value: &serde_json::Map<String, serde_json::Value>) -> Result<String> {
+    serde_json::to_string(value).map_err(Error::internal)
+}
+
+/// Where a worker calls from.
+struct Source {
+    ip: Option<String>,
+    user_agent: Option<String>,
+}
+
+impl Source {
+    fn of(knock: &Knock<'_>) -> Self {
+        let origin = Origin::of(knock.app, knock.parts);
+        Self { ip: origin.source_ip.map(|ip| ip.to_string()), user_agent: origin.user_agent }
+    }
+}
+
+fn report<'a>(worker: &'a str, said: &'a WorkerState, sysinfo: &'a str, source: &'a Source) -> Report<'a> {
+    Report {
+        name: worker,
+        state: &said.state,
+        queues: said.queues.as_deref().unwrap_or_default(),
+        jobs_active: said.jobs_active,
+        sysinfo,
+        source_ip: source.ip.as_deref(),
+        user_agent: source.user_agent.as_deref(),
+    }
+}
+
+/// A worker registers.
+struct Registration<'a> {
+    knock: &'a Knock<'a>,
+    token: &'a LiveToken,
+    report: &'a Report<'a>,
+    id: AgentId,
+}
+
+impl Change for Registration<'_> {
+    type Output = Registered;
+
+    async fn make(&self, w: &Writing) -> Result<(Registered, Entry)> {
+        let now = self.knock.app.env.now();
+        let registered = agents::register(w, self.token, &self.id, self.report, now).await?;
+        let entry = self.knock.change("agent", registered.agent.as_str());
+        Ok((registered, entry))
+    }
+}
+
+/// The Airflow did not take a worker that registers.
+struct Undo<'a> {
+    knock: &'a Knock<'a>,
+    token: &'a LiveToken,
+    registered: Registered,
+    status: StatusCode,
+}
+
+impl Change for Undo<'_> {
+    type Output = ();
+
+    async fn make(&self, w: &Writing) -> Result<((), Entry)> {
+        agents::unregister(w, self.token, &self.registered).await?;
+        let entry = self.knock.change("agent", self.registered.agent.as_str());
+        let reason = format!("the Airflow answered {}, so the registration was undone", self.status);
+        Ok(((), Entry { status: self.status.as_u16().into(), reason: Some(reason), ..entry }))
+    }
+}

@@ -1,0 +1,72 @@
+//! A call at the gate, as far as it is known who makes it.
+
+use airlock_contract::{AgentTokenId, DeploymentId, OrganizationId};
+use airlock_store::audit::{Entry, Outcome};
+use axum::http::request::Parts;
+
+use super::refusal::Refusal;
+use crate::{App, metrics::GateCall, record, request::shown_path};
+
+/// A call at the gate. More of it is known as it goes on, and a refusal tells what was known.
+pub(crate) struct Knock<'a> {
+    pub(crate) app: &'a App,
+    pub(crate) parts: &'a Parts,
+    pub(crate) deployment: DeploymentId,
+    /// That of the Deployment, if there is one.
+    pub(crate) organization: Option<OrganizationId>,
+    /// The agent token that the call was made with.
+    pub(crate) token: Option<AgentTokenId>,
+    /// What it asks for.
+    pub(crate) call: GateCall,
+}
+
+impl<'a> Knock<'a> {
+    pub(crate) fn new(app: &'a App, parts: &'a Parts, deployment: DeploymentId, call: GateCall) -> Self {
+        Self { app, parts, deployment, organization: None, token: None, call }
+    }
+
+    /// The record of a change that the call makes.
+    pub(crate) fn change(&self, entity_type: &str, entity_id: &str) -> Entry {
+        Entry {
+            outcome: Outcome::Changed,
+            status: 200,
+            entity_type: Some(entity_type.into()),
+            entity_id: Some(entity_id.into()),
+            ..self.entry()
+        }
+    }
+
+    /// Tells of a call that does not go through: the audit log of a refusal, the log of a fault.
+    pub(crate) fn note(&self, refusal: &Refusal) {
+        if !refusal.is_audited() {
+            let path = shown_path(self.parts.uri.path());
+            tracing::warn!(cause = refusal.message, "{} {path} does not go through the gate now", self.parts.method);
+            return;
+        }
+        self.app.refusals.note(Entry {
+            status: refusal.status.as_u16().into(),
+            reason: Some(refusal.message.clone()),
+            entity_type: self.token.is_some().then(|| "agentToken".into()),
+            entity_id: self.token.as_ref().map(ToString::to_string),
+            ..self.entry()
+        });
+    }
+
+    fn entry(&self) -> Entry {
+        let entry = record::of(self.app, self.parts, operation(self.call), self.app.env.now());
+        Entry { organization: self.organization.clone(), ..entry }
+    }
+}
+
+/// What a call is named in the audit log.
+fn operation(call: GateCall) -> &'static str {
+    match call {
+        GateCall::Register => "GateRegister",
+        GateCall::Heartbeat => "GateHeartbeat",
+        GateCall::Fetch => "GateFetch",
+        GateCall::JobState => "GateJobState",
+        GateCall::Logs => "GateLogs",
+        GateCall::Execution => "GateExecution",
+        GateCall::Other => "Gate",
+    }
+}

@@ -1,0 +1,37 @@
+//! What a call that is under way hangs on: its agent token.
+//!
+//! A large log or XCom takes its time. When the token ends meanwhile, the call is cut, in whichever
+//! direction it streams, and while it waits for the Airflow.
+
+use std::{pin::Pin, time::Duration};
+
+use airlock_store::live_tokens::LiveToken;
+use tokio::time::sleep;
+
+use crate::{App, verify};
+
+/// How often it is looked whether a token has expired while a call goes on.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Ends when the token of a call does.
+pub(crate) type Lifeline = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What ends when a token does; also when nobody can say any more whether it is good.
+pub(crate) fn of(app: &App, token: &LiveToken) -> Lifeline {
+    let (app, token) = (app.clone(), token.clone());
+    Box::pin(async move {
+        tokio::select! {
+            () = app.store.until_taken(&token.id) => {}
+            () = until_expired(&app, &token) => {}
+        }
+    })
+}
+
+async fn until_expired(app: &App, token: &LiveToken) {
+    if token.end_at.is_none() {
+        return std::future::pending().await;
+    }
+    while verify::refuse_ended(token, app.env.now()).is_ok() {
+        sleep(LOOK_EVERY).await;
+    }
+}

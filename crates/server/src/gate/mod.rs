@@ -1,0 +1,127 @@
+//! The gate: the one way from remote agents to a Deployment's Airflow.
+//!
+//! `/d/{deploymentId}/edge_worker/v1/*` is what a worker calls, `/d/{deploymentId}/execution/*`
+//! what its tasks call. A call passes through, in this order:
+//!
+//! 1. [`airlock_core::gate::path`], the allow-list; everything else is 404.
+//! 2. The agent token: [`crate::verify`] for workers, [`execution`] for tasks.
+//! 3. What the token is bound to: [`bindings`].
+//! 4. [`edge`] or [`execution`]: what the call does here.
+//! 5. [`upstream`] signs it anew and sends it on; [`passage`] waits, and [`stream`] passes bodies.
+//!
+//! A call that does not go through is a [`refusal::Refusal`], whose status tells the worker what to
+//! do next, and which the audit log keeps.
+
+mod bindings;
+mod cordon;
+mod edge;
+mod execution;
+mod handout;
+mod headers;
+mod knock;
+mod lifeline;
+mod passage;
+mod refusal;
+mod replays;
+mod slots;
+mod stream;
+pub(crate) mod upstream;
+
+use airlock_contract::DeploymentId;
+use airlock_core::gate::path::{Resource, Route};
+use axum::{
+    Extension, Router,
+    body::Body,
+    extract::Request,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::any,
+};
+
+use self::{knock::Knock, refusal::Refusal, replays::Replays, slots::Slots, upstream::Upstream};
+use crate::{
+    App,
+    airflow::Airflow,
+    metrics::{GateCall, GateOutcome},
+    request::source_ip,
+    settings::GateSettings,
+};
+
+/// What the gate keeps in memory.
+pub(crate) struct Gate {
+    pub(crate) upstream: Upstream,
+    pub(crate) replays: Replays,
+    slots: Slots,
+}
+
+impl Gate {
+    pub(crate) fn new(settings: &GateSettings) -> Self {
+        Self { upstream: Upstream::new(settings.connect_timeout), replays: Replays::default(), slots: Slots::default() }
+    }
+}
+
+/// The gate's paths.
+pub(crate) fn routes(app: &App) -> Router {
+    let app = app.clone();
+    Router::new().route("/d/{*path}", any(async move |request: Request| serve(&app, request).await))
+}
+
+async fn serve(app: &App, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    // As it was sent: whatever is decoded is judged by the allow-list.
+    let path = parts.uri.path().strip_prefix("/d/").unwrap_or_default();
+    let (deployment, below) = path.split_at(path.find('/').unwrap_or(path.len()));
+    let route = Route::of(parts.method.as_str(), below);
+    let mut knock = Knock::new(app, &parts, DeploymentId::from(deployment), call(route.as_ref()));
+    match pass(&mut knock, route, below, body).await {
+        Ok(response) => {
+            let is_ours = response.extensions().get::<Ours>().is_some();
+            app.metrics.gated(knock.call, if is_ours { GateOutcome::Answered } else { GateOutcome::Forwarded });
+            response
+        }
+        Err(refusal) => {
+            knock.note(&refusal);
+            let outcome = if refusal.is_audited() { GateOutcome::Refused } else { GateOutcome::Unavailable };
+            app.metrics.gated(knock.call, outcome);
+            if below.starts_with("/execution/") { refusal.for_task() } else { refusal.for_worker() }
+        }
+    }
+}
+
+async fn pass(knock: &mut Knock<'_>, route: Option<Route>, path: &str, body: Body) -> Result<Response, Refusal> {
+    let airflow = Airflow::of(knock.app, &knock.deployment).await?;
+    knock.organization = airflow.as_ref().map(|airflow| airflow.organization.clone());
+    let Some(route) = route else { return Err(Refusal::no_such_path()) };
+    if airflow.as_ref().is_some_and(|airflow| !airflow.admits(source_ip(knock.app, knock.parts))) {
+        return Err(Refusal::denied("address_not_allowed", "the Deployment does not allow calls from this address"));
+    }
+    match &route {
+        Route::EdgeHealth | Route::Execution { resource: Resource::Health, .. } => Ok(ours(r#"{"status":"healthy"}"#)),
+        Route::Execution { resource, task } => {
+            execution::pass(knock, airflow, *resource, task.as_ref(), path, body).await
+        }
+        _ => edge::pass(knock, airflow, &route, path, body).await,
+    }
+}
+
+/// What is asked for, as it is counted.
+fn call(route: Option<&Route>) -> GateCall {
+    match route {
+        Some(Route::Register { .. }) => GateCall::Register,
+        Some(Route::Heartbeat { .. }) => GateCall::Heartbeat,
+        Some(Route::Fetch { .. }) => GateCall::Fetch,
+        Some(Route::JobState { .. }) => GateCall::JobState,
+        Some(Route::PushLogs { .. } | Route::LogfilePath { .. }) => GateCall::Logs,
+        Some(Route::Execution { .. }) => GateCall::Execution,
+        Some(Route::EdgeHealth) | None => GateCall::Other,
+    }
+}
+
+/// Marks an answer that the gate gave instead of the Airflow.
+#[derive(Clone)]
+struct Ours;
+
+/// An answer of the gate itself, instead of the Airflow's.
+fn ours(json: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], Extension(Ours), json).into_response()
+}
