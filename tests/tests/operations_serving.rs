@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use airlock_tests::binary::{Ran, Server, command};
+use airlock_tests::{
+    Database, PrivatePostgres,
+    binary::{Ran, Server, command},
+    link::{Link, State},
+};
 use reqwest::{Certificate, Client};
 use tempfile::TempDir;
 
@@ -236,6 +240,43 @@ async fn a_stop_drains() {
     assert!(answer.starts_with("HTTP/1.1 4"), "the running request was not answered: {answer}");
     let (status, _, log) = server.ended();
     assert!(status.success() && log.contains("stopped"), "{log}");
+}
+
+/// A replica that cannot reach its database lives, is not ready, says that it has no lease, and
+/// becomes ready again by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_without_its_database_is_not_ready() {
+    let Some(postgres) = PrivatePostgres::new(&[]) else { return };
+    let link = Link::to(postgres.folder());
+    let Database::Postgres(url) = link.database() else { unreachable!("a link leads to PostgreSQL") };
+    let (_folder, data) = folder();
+    let server = tokio::task::spawn_blocking(move || Server::start(&data, &["--database-url", &url]));
+    let server = server.await.expect("a server");
+    let client = Client::new();
+    let probe = async |path: &str| client.get(server.url() + path).send().await.expect("an answer").status().as_u16();
+    let comes_to = async |status: u16| {
+        let began = Instant::now();
+        while probe("/readyz").await != status {
+            assert!(began.elapsed() < PATIENCE, "/readyz does not come to {status}: {}", server.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let lease = async || {
+        let text = client.get(server.admin_url() + "/metrics").send().await.expect("an answer").text().await;
+        let text = text.expect("a body");
+        let line = text.lines().find_map(|line| line.strip_prefix("airlock_lease_remaining_seconds "));
+        line.expect("the metric").parse::<f64>().expect("a number")
+    };
+    comes_to(200).await;
+    assert!(lease().await > 0.0);
+    for state in [State::Cut, State::Stalled] {
+        link.set(state);
+        comes_to(503).await;
+        assert_eq!(lease().await, 0.0, "{state:?}");
+        assert_eq!(probe("/livez").await, 200, "{state:?}");
+        link.set(State::Good);
+        comes_to(200).await;
+    }
 }
 
 /// As docs/operate.md says: a backup of the running server, and its master key, are the server.

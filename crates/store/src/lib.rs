@@ -145,7 +145,7 @@ impl Store {
         if !self.authority.is_fresh() {
             return Err(Error::Busy("the lease of this replica has run out".into()));
         }
-        self.read().await?.0.count("SELECT 1", &[]).await.map(drop)
+        self.read().await?.0.count("SELECT CAST(1 AS BIGINT)", &[]).await.map(drop)
     }
 
     /// For how long this replica may answer from memory if it is not renewed meanwhile; absent
