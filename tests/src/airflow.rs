@@ -3,7 +3,7 @@
 //! What it answers is what Airflow 3.3.2 with edge3 5.1.0 answered; see `tests/tests/airflow/`.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -56,6 +56,8 @@ struct Shared {
     clock: TestClock,
     calls: Mutex<Vec<Call>>,
     jobs: Mutex<VecDeque<Value>>,
+    /// The workers' states, by their names.
+    states: Mutex<HashMap<String, String>>,
     /// What is answered to the next calls, instead of what is right.
     faults: Mutex<VecDeque<Fault>>,
     renews: Mutex<bool>,
@@ -97,6 +99,7 @@ impl Airflow {
             clock,
             calls: Mutex::default(),
             jobs: Mutex::default(),
+            states: Mutex::default(),
             faults: Mutex::default(),
             renews: Mutex::default(),
             received: watch::Sender::new(0),
@@ -192,6 +195,24 @@ impl JobKey {
 }
 
 impl Shared {
+    /// Keeps what a worker says of its state, and answers what it is to be (`redefine_state` in
+    /// `edge3/worker_api/routes/worker.py`): who shut down in maintenance is sent back into it.
+    fn keep_state(&self, worker: &str, said: &Value) -> String {
+        let said = said["state"].as_str().unwrap_or_default();
+        let mut states = locked(&self.states);
+        let state = match states.get(worker).map(String::as_str) {
+            Some("maintenance request") if !matches!(said, "maintenance pending" | "maintenance mode") => {
+                "maintenance request"
+            }
+            Some("offline maintenance" | "maintenance mode" | "maintenance pending") if said == "starting" => {
+                "maintenance request"
+            }
+            _ => said,
+        };
+        states.insert(worker.into(), state.into());
+        state.into()
+    }
+
     fn task_token(&self, task: &str, scope: &str, seconds: i64) -> String {
         let now = self.clock.now().as_seconds();
         let claims = json!({
@@ -297,9 +318,12 @@ fn edge(shared: &Shared, method: &Method, path: &str, body: &[u8]) -> Response {
     let said: Value = serde_json::from_slice(body).unwrap_or_default();
     let parts: Vec<&str> = path.split('/').collect();
     let answer = match (method.as_str(), parts.as_slice()) {
-        ("POST", ["worker", _]) => json!({"last_update": "2026-01-01T00:00:00Z", "versions_match": true}),
-        ("PATCH", ["worker", _]) => json!({
-            "state": said["state"], "queues": said["queues"], "maintenance_comments": null, "concurrency": null,
+        ("POST", ["worker", worker]) => {
+            shared.keep_state(worker, &said);
+            json!({"last_update": "2026-01-01T00:00:00Z", "versions_match": true})
+        }
+        ("PATCH", ["worker", worker]) => json!({
+            "state": shared.keep_state(worker, &said), "queues": said["queues"], "maintenance_comments": null, "concurrency": null,
             "versions_match": true,
         }),
         ("POST", ["jobs", "fetch", _]) => locked(&shared.jobs).pop_front().unwrap_or_default(),

@@ -44,7 +44,7 @@ impl Answer {
 
     /// The answer, with the state that a cordon asks for.
     pub(crate) fn tell(mut self, agent: &KnownAgent) -> Response {
-        let Some(state) = state_to_tell(agent.cordon, &self.said, &self.state) else {
+        let Some(state) = state_to_tell(agent.cordon, &self.said) else {
             return Response::from_parts(self.parts, Body::from(self.body));
         };
         self.fields.insert("state".into(), state.into());
@@ -58,19 +58,15 @@ impl Answer {
 
 /// The state to tell instead of the Airflow's. A worker whose state differs from what it is told
 /// asks again at once, so none is told to do what it does already.
-fn state_to_tell(cordon: Cordon, said: &str, state: &str) -> Option<&'static str> {
+///
+/// An Airflow that asks for maintenance, of a worker that shut down in it, asks until it has seen
+/// the worker there (`redefine_state` in `edge3/worker_api/routes/worker.py`). So the worker hears
+/// it, and is told right afterwards that it is over.
+fn state_to_tell(cordon: Cordon, said: &str) -> Option<&'static str> {
     match (cordon, said) {
         (Cordon::Cordoned, "starting" | "running" | "idle") => Some("maintenance request"),
-        (Cordon::Uncordoning, "running" | "maintenance pending")
-            if is_in_maintenance(said) || is_in_maintenance(state) =>
-        {
-            Some("running")
-        }
-        (Cordon::Uncordoning, "starting" | "idle" | "maintenance mode")
-            if is_in_maintenance(said) || is_in_maintenance(state) =>
-        {
-            Some("idle")
-        }
+        (Cordon::Uncordoning, "maintenance pending") => Some("running"),
+        (Cordon::Uncordoning, "maintenance mode") => Some("idle"),
         _ => None,
     }
 }
@@ -81,23 +77,22 @@ mod tests {
 
     #[test]
     fn a_worker_is_told_what_it_does_not_know() {
-        for (cordon, said, state, told) in [
-            (Cordon::Open, "idle", "idle", None),
-            (Cordon::Open, "idle", "maintenance request", None),
-            (Cordon::Cordoned, "idle", "idle", Some("maintenance request")),
-            (Cordon::Cordoned, "running", "running", Some("maintenance request")),
-            (Cordon::Cordoned, "maintenance pending", "maintenance pending", None),
-            (Cordon::Cordoned, "maintenance mode", "maintenance mode", None),
-            (Cordon::Cordoned, "terminating", "terminating", None),
-            (Cordon::Cordoned, "offline", "offline", None),
-            (Cordon::Uncordoning, "maintenance mode", "maintenance mode", Some("idle")),
-            (Cordon::Uncordoning, "maintenance pending", "maintenance pending", Some("running")),
-            // Its Airflow sends a worker back into maintenance that was shut down in it.
-            (Cordon::Uncordoning, "starting", "maintenance request", Some("idle")),
-            (Cordon::Uncordoning, "idle", "idle", None),
-            (Cordon::Uncordoning, "offline maintenance", "offline maintenance", None),
+        for (cordon, said, told) in [
+            (Cordon::Open, "idle", None),
+            (Cordon::Open, "maintenance mode", None),
+            (Cordon::Cordoned, "starting", Some("maintenance request")),
+            (Cordon::Cordoned, "idle", Some("maintenance request")),
+            (Cordon::Cordoned, "running", Some("maintenance request")),
+            (Cordon::Cordoned, "maintenance pending", None),
+            (Cordon::Cordoned, "maintenance mode", None),
+            (Cordon::Cordoned, "terminating", None),
+            (Cordon::Cordoned, "offline", None),
+            (Cordon::Uncordoning, "maintenance mode", Some("idle")),
+            (Cordon::Uncordoning, "maintenance pending", Some("running")),
+            (Cordon::Uncordoning, "idle", None),
+            (Cordon::Uncordoning, "offline maintenance", None),
         ] {
-            assert_eq!(state_to_tell(cordon, said, state), told, "{cordon:?} {said} {state}");
+            assert_eq!(state_to_tell(cordon, said), told, "{cordon:?} {said}");
         }
     }
 }
