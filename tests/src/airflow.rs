@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use airlock_contract::Time;
 use airlock_core::env::Clock;
 use axum::{
     Router,
@@ -61,6 +62,7 @@ struct Shared {
     /// What is answered to the next calls, instead of what is right.
     faults: Mutex<VecDeque<Fault>>,
     renews: Mutex<bool>,
+    condition: Mutex<Condition>,
     /// How many bytes of the body that is being received have come.
     received: watch::Sender<usize>,
 }
@@ -78,6 +80,27 @@ pub struct Call {
     pub claims: Map<String, Value>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// How an Airflow is.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    /// What it answers to everything, instead of what is right.
+    pub status: Option<u16>,
+    /// Its version.
+    pub version: &'static str,
+    /// Whether its edge API is on; if not, its web interface answers in its place.
+    pub has_edge_api: bool,
+    /// By how many seconds its clock is ahead.
+    pub ahead: i64,
+    /// How its scheduler is.
+    pub scheduler: &'static str,
+}
+
+impl Condition {
+    fn good() -> Self {
+        Self { status: None, version: "3.3.2", has_edge_api: true, ahead: 0, scheduler: "healthy" }
+    }
 }
 
 /// What can be wrong with an Airflow.
@@ -102,6 +125,7 @@ impl Airflow {
             states: Mutex::default(),
             faults: Mutex::default(),
             renews: Mutex::default(),
+            condition: Mutex::new(Condition::good()),
             received: watch::Sender::new(0),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
@@ -150,6 +174,11 @@ impl Airflow {
     /// Goes wrong at the next call.
     pub fn fail_next(&self, fault: Fault) {
         locked(&self.shared.faults).push_back(fault);
+    }
+
+    /// Changes how it is, for all further calls.
+    pub fn set(&self, change: impl FnOnce(&mut Condition)) {
+        change(&mut locked(&self.shared.condition));
     }
 
     /// From now on, answers each task with a renewed token.
@@ -213,6 +242,10 @@ impl Shared {
         state.into()
     }
 
+    fn now(&self) -> Time {
+        self.clock.now().plus_seconds(locked(&self.condition).ahead)
+    }
+
     fn task_token(&self, task: &str, scope: &str, seconds: i64) -> String {
         let now = self.clock.now().as_seconds();
         let claims = json!({
@@ -252,7 +285,7 @@ impl Shared {
         validation.set_required_spec_claims(&["exp", "aud"]);
         validation.validate_exp = false; // by the clock of the test instead
         let claims = decode::<Map<String, Value>>(jwt, key, &validation).ok()?.claims;
-        let now = self.clock.now().as_seconds();
+        let now = self.now().as_seconds();
         let at = |name: &str| claims.get(name).and_then(Value::as_i64);
         let is_now = at("exp")? + LEEWAY > now && at("iat")? <= now + LEEWAY && at("nbf")? <= now + LEEWAY;
         is_now.then_some(claims)
@@ -270,8 +303,49 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let mut response = answer_undated(&shared, request).await;
+    let now = jiff::Timestamp::from_microsecond(shared.now().as_micros()).expect("a time");
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&now).expect("a date");
+    response.headers_mut().insert(header::DATE, date.parse().expect("a header"));
+    response
+}
+
+/// What anybody may ask, and what is answered while something is wrong.
+fn open(condition: &Condition, method: &Method, path: &str) -> Option<Response> {
+    if let Some(status) = condition.status {
+        return Some((StatusCode::from_u16(status).expect("a status"), "something is wrong").into_response());
+    }
+    let is_edge = path.starts_with("/edge_worker/");
+    Some(match (method.as_str(), path) {
+        ("GET", "/api/v2/version") if condition.version.starts_with('3') => {
+            json_answer(StatusCode::OK, &json!({"version": condition.version, "git_version": null}))
+        }
+        ("GET", "/api/v2/version") => json_answer(StatusCode::NOT_FOUND, &json!({"detail": "Not Found"})),
+        ("GET", "/api/v2/monitor/health") => {
+            let health = json!({
+                "metadatabase": {"status": "healthy"}, "triggerer": {"status": null},
+                "scheduler": {"status": condition.scheduler}, "dag_processor": {"status": "healthy"},
+            });
+            json_answer(StatusCode::OK, &health)
+        }
+        ("GET", _) if is_edge && !condition.has_edge_api => {
+            (StatusCode::OK, [(header::CONTENT_TYPE, "text/html")], "<!DOCTYPE html>").into_response()
+        }
+        _ if is_edge && !condition.has_edge_api => {
+            json_answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"detail": "Method Not Allowed"}))
+        }
+        ("GET", "/edge_worker/v1/health") => json_answer(StatusCode::OK, &json!({"status": "healthy"})),
+        _ => return None,
+    })
+}
+
+async fn answer_undated(shared: &Shared, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
+    let condition = locked(&shared.condition).clone();
+    if let Some(response) = open(&condition, &parts.method, &path) {
+        return response;
+    }
     let claims = match path.strip_prefix("/edge_worker/v1/") {
         Some(method) => shared.edge_claims(&parts.headers, method),
         None => shared.task_claims(&parts.headers),
@@ -279,7 +353,12 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let Some(claims) = claims else {
         return json_answer(StatusCode::FORBIDDEN, &json!({"detail": "Forbidden."}));
     };
-    let Some(body) = receive(&shared, body).await else { return StatusCode::BAD_REQUEST.into_response() };
+    let Some(body) = receive(shared, body).await else { return StatusCode::BAD_REQUEST.into_response() };
+    if body == b"{}" && path.starts_with("/edge_worker/v1/worker/") {
+        // Airlock looks whether it is trusted; nobody else asks for nothing, and no test counts it.
+        let detail = json!({"detail": [{"type": "missing", "loc": ["body", "state"], "msg": "Field required"}]});
+        return json_answer(StatusCode::UNPROCESSABLE_ENTITY, &detail);
+    }
     let path_and_query = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     locked(&shared.calls).push(Call {
         method: parts.method.to_string(),
@@ -297,8 +376,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         None => {}
     }
     match path.strip_prefix("/edge_worker/v1/") {
-        Some(path) => edge(&shared, &parts.method, path, &body),
-        None => execution(&shared, &parts.method, &path, &parts.headers, &claims),
+        Some(path) => edge(shared, &parts.method, path, &body),
+        None => execution(shared, &parts.method, &path, &parts.headers, &claims),
     }
 }
 

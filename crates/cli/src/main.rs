@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    commands::{agent, agent_token, api_token, doctor, serve},
+    commands::{agent, agent_token, api_token, attach, doctor, serve},
     settings::ServerSettings,
 };
 
@@ -42,8 +42,11 @@ enum Command {
     NewOwner(NewOwner),
     /// Bring the database's schema up to date, and end.
     Migrate(ServerSettings),
-    /// Say in plain words what is wrong with the settings, the key and the database.
-    Doctor(ServerSettings),
+    /// Say in plain words what is wrong: with the settings, the key and the database; or with a
+    /// Deployment's Airflow.
+    Doctor(doctor::Doctor),
+    /// Tell a Deployment where its Airflow is, and look at it.
+    Attach(attach::Attach),
     /// Print the OpenAPI document.
     Openapi,
     /// Print the version.
@@ -99,7 +102,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Init(settings) => serve::init(&settings).await,
         Command::NewOwner(new) => serve::new_owner(&new.settings, new.organization.as_deref()).await,
         Command::Migrate(settings) => serve::migrate(&settings).await,
-        Command::Doctor(settings) => doctor::doctor(&settings).await,
+        Command::Doctor(what) => doctor::doctor(&what).await,
+        Command::Attach(what) => attach::attach(what).await,
         Command::Openapi => output::text(&airlock_contract::openapi::document_text()),
         Command::Version => output::text(concat!("airlock ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Completions { shell } => {

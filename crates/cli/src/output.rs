@@ -63,7 +63,7 @@ pub(crate) fn ago(then: Time, now: Time) -> String {
 
 /// A text that cannot forge lines or move the cursor: whoever names a token does not rule the
 /// terminal of whoever lists it.
-fn harmless(text: &str) -> String {
+pub(crate) fn harmless(text: &str) -> String {
     let escape = |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
     text.chars().map(escape).collect()
 }

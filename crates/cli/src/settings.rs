@@ -107,6 +107,10 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_AGENT_HEARTBEAT_INTERVAL", value_name = "SECONDS", default_value_t = 30, value_parser = seconds)]
     agent_heartbeat_interval: u32,
 
+    /// How often each Deployment's Airflow is looked at, in seconds, for its status.
+    #[arg(long, env = "AIRLOCK_AIRFLOW_CHECK_INTERVAL", value_name = "SECONDS", default_value_t = 30, value_parser = seconds)]
+    airflow_check_interval: u32,
+
     /// GET calls that each token may make a second; unlimited when 0.
     #[arg(long, env = "AIRLOCK_RATE_LIMIT_GET", value_name = "N", default_value_t = 0, value_parser = whole_number)]
     rate_limit_get: u32,
@@ -248,6 +252,7 @@ impl ServerSettings {
             public_url: public_url.trim_end_matches('/').to_owned(),
             agent_tokens_per_deployment: self.agent_tokens_per_deployment,
             agent_heartbeat_interval: self.agent_heartbeat_interval,
+            airflow_check_interval: self.airflow_check_interval,
             rate_limits: RateLimits {
                 get: NonZeroU32::new(self.rate_limit_get),
                 post: NonZeroU32::new(self.rate_limit_post),
@@ -299,7 +304,7 @@ fn whole_seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
-fn http_url(text: &str) -> Result<String, String> {
+pub(crate) fn http_url(text: &str) -> Result<String, String> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     match rest {
         Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.to_owned()),

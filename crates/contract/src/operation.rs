@@ -37,6 +37,8 @@ pub enum Access {
     Write,
     /// It reads, and answers with a stream instead of one JSON value.
     Download,
+    /// It asks another server, and is handed no handle, for that would be held meanwhile.
+    Inquiry,
 }
 
 /// The groups that the API's document sorts its operations into.

@@ -76,7 +76,7 @@ macro_rules! operations {
             $($(visitor.visit::<$name>();)*)*
         }
 
-        /// Calls `$each!(Read Name)`, `Write` or `Download` for every operation, so that a crate
+        /// Calls `$each!(Read Name)`, `Write`, `Download` or `Inquiry` for every operation, so that a crate
         /// can require an implementation for each of them at compile time.
         #[macro_export]
         macro_rules! for_each_operation {
@@ -229,6 +229,13 @@ operations! {
         DeleteDeployment: Write Delete "/organizations/{organizationId}/deployments/{deploymentId}"
             requires DeploymentDelete, path InDeployment
             => 204, also Platform;
+        /// Look at a Deployment's Airflow.
+        ///
+        /// Calls the Airflow now, and says what is right and what is wrong, such as that it does
+        /// not trust Airlock. What it finds is the Deployment's `status` from then on.
+        CheckAirflow: Inquiry Get "/organizations/{organizationId}/deployments/{deploymentId}/airflow-check"
+            requires DeploymentGet, path InDeployment
+            => 200 AirflowCheck;
     }
     Organization {
         /// List Organizations.

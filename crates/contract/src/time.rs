@@ -29,6 +29,12 @@ impl Time {
         self.0.div_euclid(1_000_000)
     }
 
+    /// Reads a `Date` header (RFC 9110 section 5.6.7), in its preferred form.
+    pub fn from_http_date(text: &str) -> Option<Self> {
+        let zoned = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(Self::from_micros(zoned.timestamp().as_microsecond()))
+    }
+
     /// The time so many days of 24 hours later.
     pub fn plus_days(self, days: u32) -> Self {
         self.plus_seconds(i64::from(days) * 86_400)

@@ -82,6 +82,11 @@ pub(crate) trait Download<O: Operation> {
     fn download(call: &Call<'_, O>) -> impl Future<Output = Result<Response>> + Send;
 }
 
+/// What an inquiry at another server does.
+pub(crate) trait Inquiry<O: Operation> {
+    fn inquire(call: &Call<'_, O>) -> impl Future<Output = Result<O::Output>> + Send;
+}
+
 /// The handlers of all operations.
 pub(crate) struct Handlers;
 
@@ -174,6 +179,18 @@ where
     respond::<O>(&route, path, request, async |mut asked| {
         asked.db = None; // it takes its own, a page at a time
         <Handlers as Download<O>>::download(&asked.call()).await
+    })
+    .await
+}
+
+pub(crate) async fn inquire<O: Operation>(route: Arc<Route>, path: Positions, request: Request) -> Response
+where
+    Handlers: Inquiry<O>,
+{
+    respond::<O>(&route, path, request, async |mut asked| {
+        asked.db = None; // the other server may be slow
+        let output = <Handlers as Inquiry<O>>::inquire(&asked.call()).await?;
+        answer::<O>(&route, &output)
     })
     .await
 }

@@ -6,8 +6,8 @@ use airlock_core::{Env, Result, keyring::Keyring};
 use airlock_store::Store;
 
 use crate::{
-    airflow::Airflows, authenticate::Sessions, gate::Gate, health::Health, limits::Limits, metrics::Metrics,
-    refusals::Refusals, settings::Settings, usage::Usage,
+    airflow::Airflows, authenticate::Sessions, cutoffs::Wake, gate::Gate, health::Health, limits::Limits,
+    metrics::Metrics, refusals::Refusals, settings::Settings, usage::Usage,
 };
 
 /// The server's state. Cloning is cheap.
@@ -28,6 +28,7 @@ pub struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
     pub(crate) gate: Gate,
+    pub(crate) cutoffs: Wake,
 }
 
 impl std::ops::Deref for App {
@@ -50,6 +51,7 @@ impl App {
             metrics,
             health: Health::default(),
             gate: Gate::new(&settings.gate),
+            cutoffs: Wake::default(),
             store,
             keys,
             env,
@@ -85,6 +87,6 @@ impl App {
 
     /// Does the server's own work, until it is dropped.
     pub async fn run_upkeep(&self) {
-        crate::upkeep::run(self).await
+        tokio::join!(crate::upkeep::run(self), crate::cutoffs::run(self), crate::airflow::health::run(self));
     }
 }

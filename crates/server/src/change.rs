@@ -30,7 +30,11 @@ pub(crate) async fn commit<C: Change>(app: &App, change: &C) -> Result<C::Output
         let w = app.store.write().await?;
         match change.make(&w).await {
             Ok((output, entry)) => {
+                let leaves_cutoffs = w.leaves_cutoffs();
                 w.commit(&entry).await?;
+                if leaves_cutoffs {
+                    app.cutoffs.wake();
+                }
                 return Ok(output);
             }
             Err(Error::Busy(cause)) if tries > 0 => tracing::debug!(cause, "a change is tried again"),

@@ -17,6 +17,7 @@ mod app;
 mod authenticate;
 mod bootstrap;
 mod change;
+mod cutoffs;
 mod envelope;
 mod forward_auth;
 mod gate;

@@ -27,6 +27,7 @@ pub fn router(app: App) -> Router {
         (Read $operation:ident) => { router = mount!(@ $operation read); };
         (Write $operation:ident) => { router = mount!(@ $operation write); };
         (Download $operation:ident) => { router = mount!(@ $operation download); };
+        (Inquiry $operation:ident) => { router = mount!(@ $operation inquire); };
         (@ $operation:ident $kind:ident) => {{
             let mut router = router;
             for (prefix, beta) in prefixes::<$operation>() {

@@ -14,6 +14,8 @@ pub struct Settings {
     /// Seconds between two heartbeats of an agent, as its Airflow is configured
     /// (`[edge] heartbeat_interval`). When three are missing, the agent is unhealthy.
     pub agent_heartbeat_interval: u32,
+    /// How often each Deployment's Airflow is looked at, in seconds.
+    pub airflow_check_interval: u32,
     /// How often a token may call.
     pub rate_limits: RateLimits,
     /// After how many days audit records are removed; never when absent.
@@ -75,6 +77,7 @@ impl Default for Settings {
             public_url: "http://127.0.0.1:8888".into(),
             agent_tokens_per_deployment: 50,
             agent_heartbeat_interval: 30,
+            airflow_check_interval: 30,
             rate_limits: RateLimits::default(),
             audit_retention_days: None,
             refusals_kept: 100_000,

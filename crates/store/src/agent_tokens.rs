@@ -271,10 +271,12 @@ pub async fn unpin(w: &Writing, id: &AgentTokenId) -> Result<()> {
 
 /// Deletes all tokens of the Deployments that the condition picks; `$3` is its value.
 pub(crate) async fn delete_of(w: &Writing, condition: &str, value: &str, stamp: &Stamp) -> Result<()> {
-    let these = format!("deleted_at IS NULL AND deployment_id IN (SELECT id FROM deployments WHERE {condition} = $3)");
-    cutoffs::insert_for_tokens(w, &format!("t.{these}"), value, Cause::Deleted, stamp.at).await?;
-    let sql =
-        format!("UPDATE agent_tokens SET deleted_at = $1, updated_at = $1, updated_by = $2 WHERE {these} RETURNING id");
+    let these =
+        format!("t.deleted_at IS NULL AND t.deployment_id IN (SELECT id FROM deployments WHERE {condition} = $3)");
+    cutoffs::insert_for_tokens(w, &these, value, Cause::Deleted, stamp.at).await?;
+    let sql = format!(
+        "UPDATE agent_tokens AS t SET deleted_at = $1, updated_at = $1, updated_by = $2 WHERE {these} RETURNING id"
+    );
     let deleted: Vec<(AgentTokenId,)> = w.conn().all(&sql, params![stamp.at, &stamp.by, value]).await?;
     deleted.into_iter().for_each(|(id,)| w.follow(Change::Gone(id)));
     Ok(())

@@ -12,18 +12,22 @@ pub enum Outcome {
     Changed,
     /// Somebody was refused.
     Refused,
+    /// Something that the server does by itself was given up.
+    Failed,
 }
 
 impl Outcome {
-    const fn as_str(self) -> &'static str {
+    /// The word by which it is kept, and told.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Changed => "CHANGED",
             Self::Refused => "REFUSED",
+            Self::Failed => "FAILED",
         }
     }
 
     fn named(word: &str) -> Option<Self> {
-        [Self::Changed, Self::Refused].into_iter().find(|outcome| outcome.as_str() == word)
+        [Self::Changed, Self::Refused, Self::Failed].into_iter().find(|outcome| outcome.as_str() == word)
     }
 }
 
@@ -42,7 +46,7 @@ record! {
         pub id: String = "id",
         /// When.
         pub at: Time = "at",
-        /// Changed or refused.
+        /// What became of it.
         pub outcome: Outcome = "outcome",
         /// The Organization that it concerns.
         pub organization: Option<OrganizationId> = "organization_id",

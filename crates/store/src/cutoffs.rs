@@ -4,6 +4,8 @@
 //! A row is written in the transaction that ends the token, so that no crash loses it. Airlock's
 //! server works the rows off, see its `cutoffs` module; several replicas share them by claims.
 
+use std::sync::atomic::Ordering;
+
 use airlock_contract::{AgentId, AgentTokenId, DeploymentId, OrganizationId, Time};
 use airlock_core::{Result, keyring::Sealed};
 
@@ -11,6 +13,7 @@ use crate::{
     Writing,
     db::{Column, Reads, Row, params, record, sealed::Sealed as _},
     deployments::Variable,
+    gate::jobs::Job,
     upkeep::Upkeep,
 };
 
@@ -71,28 +74,6 @@ record! {
 }
 
 record! {
-    /// A job that Airflow still takes for running.
-    pub struct LiveJob {
-        /// Its id.
-        pub id: String = "j.id",
-        /// Airflow's key of it: the DAG,
-        pub dag: String = "j.dag_id",
-        /// the task,
-        pub task: String = "j.task_id",
-        /// the run,
-        pub run: String = "j.run_id",
-        /// the number of the try,
-        pub try_number: i64 = "j.try_number",
-        /// and the map index, -1 when the task is not mapped.
-        pub map_index: i64 = "j.map_index",
-        /// The task instance's UUID.
-        pub task_instance: String = "j.ti_id",
-        /// The newest token that Airflow gave for the task.
-        pub task_token: Option<Sealed> = "j.task_token, j.task_token_key",
-    }
-}
-
-record! {
     /// A worker that Airflow still takes for online.
     pub struct LiveAgent {
         /// Its id.
@@ -120,8 +101,11 @@ const REACH: &str = "('AIRFLOW__API__BASE_URL', 'AIRFLOW__API_AUTH__JWT_SECRET',
 /// A job `j` of token `t` that Airflow still takes for running, as SQL.
 const HAS_JOBS: &str = "EXISTS (SELECT 1 FROM agent_jobs j WHERE j.token_id = t.id AND j.ended_at IS NULL)";
 
-/// A worker `g` that Airflow still takes for online, as SQL.
-const ONLINE: &str = "g.deleted_at IS NULL AND g.state NOT IN ('offline', 'offline maintenance')";
+/// A worker `g` that Airflow still takes for online, as SQL. It may have been deleted here, with
+/// its Deployment; but its name must not have gone to another since.
+const ONLINE: &str = "g.state NOT IN ('offline', 'offline maintenance') AND NOT EXISTS (SELECT 1 FROM agents o \
+                      WHERE o.deployment_id = g.deployment_id AND o.name = g.name AND o.id <> g.id \
+                      AND o.deleted_at IS NULL)";
 
 /// For each of the tokens `t` that the condition picks, if an agent came with it and Airflow is
 /// not done with that agent: writes down what is left to do. `$3` is the condition's value. To be
@@ -148,6 +132,7 @@ pub(crate) async fn insert_for_tokens(
     );
     let count = w.conn().execute(&sql, params![at, cause.as_str(), value]).await?;
     if count > 0 {
+        w.leaves_cutoffs.store(true, Ordering::Relaxed);
         let sql = format!(
             "INSERT INTO cutoff_variables (cutoff_id, name, plain_value, sealed_value, key_id, updated_at) \
              SELECT c.id, v.name, v.plain_value, v.sealed_value, v.key_id, v.updated_at \
@@ -202,6 +187,16 @@ pub async fn ended(db: &impl Reads, now: Time) -> Result<Vec<Ended>> {
     db.conn().all(&sql, params![now]).await
 }
 
+/// Whether something is due.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn is_due(db: &impl Reads, now: Time) -> Result<bool> {
+    let sql = "SELECT id FROM cutoffs WHERE done_at IS NULL AND next_at <= $1 LIMIT 1";
+    Ok(db.conn().one::<(String,)>(sql, params![now]).await?.is_some())
+}
+
 impl Cutoff {
     /// How its Airflow was reached when the token ended, for when the Deployment is gone.
     ///
@@ -221,11 +216,11 @@ impl Cutoff {
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn jobs(&self, db: &impl Reads) -> Result<Vec<LiveJob>> {
+    pub async fn jobs(&self, db: &impl Reads) -> Result<Vec<Job>> {
         let sql = format!(
-            "SELECT {} FROM agent_jobs j WHERE j.token_id = $1 AND j.ended_at IS NULL AND {} ORDER BY j.handed_at",
-            LiveJob::COLUMNS,
-            self.before("j.handed_at")
+            "SELECT {} FROM agent_jobs WHERE token_id = $1 AND ended_at IS NULL AND {} ORDER BY handed_at",
+            Job::COLUMNS,
+            self.before("handed_at")
         );
         db.conn().all(&sql, params![&self.token, self.created_at]).await
     }
@@ -251,11 +246,12 @@ impl Cutoff {
     }
 
     /// Marks it as over, its jobs as ended and its agents as offline. With a fault it was given up.
+    /// Answers how many jobs and agents it was about, earlier tries included.
     ///
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn settle(&self, w: &Writing, fault: Option<&str>, now: Time) -> Result<()> {
+    pub async fn settle(&self, w: &Writing, fault: Option<&str>, now: Time) -> Result<(i64, u64)> {
         let sql = "UPDATE cutoffs SET done_at = $1, fault = $2 WHERE id = $3 AND done_at IS NULL";
         w.conn().execute(sql, params![now, fault, &self.id]).await?;
         let sql = format!(
@@ -265,11 +261,13 @@ impl Cutoff {
         );
         w.conn().execute(&sql, params![&self.token, self.created_at, now]).await?;
         let sql = format!(
-            "UPDATE agents SET state = 'offline', jobs_active = 0 WHERE token_id = $1 AND deleted_at IS NULL AND {}",
+            "UPDATE agents SET state = 'offline', jobs_active = 0 WHERE token_id = $1 \
+             AND state NOT IN ('offline', 'offline maintenance') AND {}",
             self.before("last_heartbeat_at")
         );
-        w.conn().execute(&sql, params![&self.token, self.created_at]).await?;
-        Ok(())
+        let agents = w.conn().execute(&sql, params![&self.token, self.created_at]).await?;
+        let sql = "SELECT COUNT(*) FROM agent_jobs WHERE token_id = $1 AND ended_at >= $2";
+        Ok((w.conn().count(sql, params![&self.token, self.created_at]).await?, agents))
     }
 }
 
@@ -315,7 +313,7 @@ impl Upkeep {
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn end_job(&self, job: &LiveJob, now: Time) -> Result<()> {
+    pub async fn end_job(&self, job: &Job, now: Time) -> Result<()> {
         let sql = "UPDATE agent_jobs SET state = 'failed', ended_at = $1, updated_at = $1, task_token = NULL, \
                    task_token_key = NULL WHERE id = $2 AND ended_at IS NULL";
         self.conn.execute(sql, params![now, &job.id]).await?;

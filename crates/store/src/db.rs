@@ -339,6 +339,7 @@ word_columns!(
     airlock_contract::wire::ApiTokenScope,
     airlock_contract::wire::CloudProvider,
     airlock_contract::wire::CustomRoleScopeType,
+    airlock_contract::wire::DeploymentStatus,
     airlock_contract::wire::EntityType,
     airlock_contract::wire::SubjectType
 );

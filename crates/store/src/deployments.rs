@@ -251,7 +251,9 @@ pub(crate) async fn delete_where(w: &Writing, column: &'static str, value: &str,
     let sql =
         format!("DELETE FROM api_token_roles WHERE entity_id IN ({these} = $1) OR deployment_id IN ({these} = $1)");
     w.conn().execute(&sql, params![value]).await?;
-    let sql = format!("DELETE FROM deployment_variables WHERE deployment_id IN ({these} = $1)");
-    w.conn().execute(&sql, params![value]).await?;
+    for table in ["deployment_variables", "deployment_health"] {
+        let sql = format!("DELETE FROM {table} WHERE deployment_id IN ({these} = $1)");
+        w.conn().execute(&sql, params![value]).await?;
+    }
     w.conn().execute(&format!("DELETE FROM deployments WHERE {column} = $1"), params![value]).await
 }

@@ -8,6 +8,7 @@
 
 pub mod agent_tokens;
 pub mod agents;
+pub mod airflow_health;
 pub mod airflows;
 pub mod api_tokens;
 pub mod audit;
@@ -35,7 +36,10 @@ pub mod workspaces;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -110,7 +114,8 @@ impl Store {
     /// [`Error::Busy`] when the database cannot be reached.
     pub async fn write(&self) -> Result<Writing> {
         let authority = Arc::clone(&self.authority);
-        Ok(Writing { conn: self.begin().await?, authority, changes: Mutex::default() })
+        let leaves_cutoffs = AtomicBool::new(false);
+        Ok(Writing { conn: self.begin().await?, authority, changes: Mutex::default(), leaves_cutoffs })
     }
 
     /// A handle for the server's own upkeep, which changes nothing that anybody asked for.
@@ -185,6 +190,7 @@ pub struct Writing {
     conn: db::Conn,
     authority: Arc<Authority>,
     changes: Mutex<Vec<Change>>,
+    leaves_cutoffs: AtomicBool,
 }
 
 impl Writing {
@@ -208,6 +214,11 @@ impl Writing {
     /// [`Error::Busy`] when what it may have been refused for did not last.
     pub async fn abandon(self) -> Result<()> {
         self.conn.abandon(&self.authority).await
+    }
+
+    /// Whether this change leaves something to do in an Airflow ([`cutoffs`]).
+    pub fn leaves_cutoffs(&self) -> bool {
+        self.leaves_cutoffs.load(Ordering::Relaxed)
     }
 
     /// Says that this change touches what API tokens may do, or what they are on, so that nothing

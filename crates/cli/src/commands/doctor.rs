@@ -1,12 +1,54 @@
 //! `airlock doctor`: what is wrong, in plain words.
 
+use airlock_contract::{operations::CheckAirflow, path::InDeployment, wire::NoQuery};
 use airlock_store::bootstrap;
 use anyhow::bail;
+use clap::Args;
 
+use super::{airflow_check, connection::Connection};
 use crate::{local, output, settings::ServerSettings};
 
-/// Checks the key, the database and the address; a line each.
-pub(crate) async fn doctor(settings: &ServerSettings) -> anyhow::Result<()> {
+/// What to look at.
+#[derive(Args)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    settings: ServerSettings,
+
+    /// Look at this Deployment's Airflow instead, through a server that runs.
+    #[arg(long, value_name = "ID")]
+    deployment: Option<String>,
+
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Looks at what is asked for; a line each.
+pub(crate) async fn doctor(what: &Doctor) -> anyhow::Result<()> {
+    match &what.deployment {
+        Some(deployment) => look_at_airflow(&what.connection, deployment).await,
+        None => look_at_server(&what.settings).await,
+    }
+}
+
+/// Has the server look at a Deployment's Airflow.
+async fn look_at_airflow(connection: &Connection, deployment: &str) -> anyhow::Result<()> {
+    let client = connection.client()?;
+    let organization_id = connection.organization(&client).await?;
+    let path = InDeployment { organization_id, deployment_id: deployment.into() };
+    let check = client.call::<CheckAirflow>(&path, &NoQuery {}, &()).await?;
+    if connection.json {
+        output::json(&check)?
+    } else {
+        airflow_check::print(&check)?
+    }
+    match airflow_check::faults(&check) {
+        0 => Ok(()),
+        faults => bail!("{faults} of {} checks found something wrong", check.findings.len()),
+    }
+}
+
+/// Checks the key, the database and the address.
+async fn look_at_server(settings: &ServerSettings) -> anyhow::Result<()> {
     let mut faults = 0;
     let mut report = |what: &str, finding: Result<String, String>| {
         faults += u32::from(finding.is_err());

@@ -2,7 +2,9 @@
 
 pub(crate) mod agent;
 pub(crate) mod agent_token;
+mod airflow_check;
 pub(crate) mod api_token;
+pub(crate) mod attach;
 mod connection;
 pub(crate) mod doctor;
 pub(crate) mod serve;

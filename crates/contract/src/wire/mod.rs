@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod agent_token;
+pub mod airflow_check;
 pub mod api_token;
 pub mod authorization;
 pub mod deployment;
@@ -19,6 +20,7 @@ pub mod workspace;
 
 pub use agent::*;
 pub use agent_token::*;
+pub use airflow_check::*;
 pub use api_token::*;
 pub use authorization::*;
 pub use deployment::*;

@@ -61,7 +61,7 @@ impl Signing {
         keys: &Keyring,
         env: &Env,
         method: MethodClaim<'_>,
-        on_behalf_of: &AgentTokenId,
+        on_behalf_of: Option<&AgentTokenId>,
     ) -> Result<SecretString> {
         let now = env.now().as_seconds();
         let claims = Claims {
@@ -81,7 +81,8 @@ impl Signing {
                 jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &key)
             }
             Self::OwnKey { issuer, audience } => {
-                let claims = Claims { aud: audience, iss: Some(issuer), sub: Some(on_behalf_of.as_str()), ..claims };
+                let claims =
+                    Claims { aud: audience, iss: Some(issuer), sub: on_behalf_of.map(AgentTokenId::as_str), ..claims };
                 let key = keys.current();
                 let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
                 jsonwebtoken::encode(&header, &claims, &key.signing)
@@ -106,7 +107,7 @@ mod tests {
     fn sign(keys: &Keyring, signing: &Signing) -> String {
         let route = Route::Fetch { worker: "agent-a".into() };
         let agent = AgentTokenId::from("ctoken");
-        let signed = signing.sign(keys, &Env::system(), route.method_claim(), &agent).expect("signed");
+        let signed = signing.sign(keys, &Env::system(), route.method_claim(), Some(&agent)).expect("signed");
         signed.expose_secret().to_owned()
     }
 

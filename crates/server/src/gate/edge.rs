@@ -255,7 +255,7 @@ impl<'a> Caller<'a> {
     }
 
     fn signature(&self) -> Signature<'a> {
-        Signature::Edge(self.route.method_claim(), &self.token.id)
+        Signature::Edge(self.route.method_claim(), Some(&self.token.id))
     }
 }
 

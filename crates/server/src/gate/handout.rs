@@ -129,8 +129,8 @@ async fn give_back(app: &App, airflow: &Airflow, token: &LiveToken, key: JobKey)
     let route = Route::JobState { key, state: JobState::Failed };
     let path = route.edge_path().unwrap_or_default();
     let call = Call { method: Method::PATCH, path, headers: HeaderMap::new(), body: Body::empty() };
-    let signature = Signature::Edge(route.method_claim(), &token.id);
-    match upstream::call(app, airflow, call, signature).await {
+    let signature = Signature::Edge(route.method_claim(), Some(&token.id));
+    match upstream::call(app, &airflow.address, call, signature).await {
         Ok(answer) if answer.status().is_success() => {
             tracing::warn!(?route, "a job that could not be kept was given back to its Airflow as failed");
         }

@@ -83,7 +83,7 @@ impl Passage<'_> {
         let patience = self.app.settings.gate.stall_timeout;
         let began = Instant::now();
         let answer = tokio::select! {
-            answer = upstream::call(self.app, self.airflow, call, signature) => answer,
+            answer = upstream::call(self.app, &self.airflow.address, call, signature) => answer,
             () = progress.stalled(patience) => {
                 let error = format!("the Airflow has not answered within {} s", patience.as_secs());
                 Err(Unanswered { fault: Some(UpstreamFault::TimedOut), error: Error::Busy(error) })

@@ -22,7 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     App,
-    airflow::{Airflow, BASE_URL, not_attached},
+    airflow::{Address, BASE_URL, not_attached},
     metrics::UpstreamFault,
 };
 
@@ -64,10 +64,12 @@ impl Call {
 #[derive(Clone, Copy)]
 pub(crate) enum Signature<'a> {
     /// A call of the edge API: the claim that its path asks for, and the agent token on whose
-    /// behalf it is made.
-    Edge(MethodClaim<'a>, &'a AgentTokenId),
+    /// behalf it is made, if it is on one's.
+    Edge(MethodClaim<'a>, Option<&'a AgentTokenId>),
     /// A call of the execution API: the task's real token.
     Task(&'a SecretString),
+    /// A call of what anybody may see.
+    Nobody,
 }
 
 impl Upstream {
@@ -132,41 +134,45 @@ impl From<Error> for Unanswered {
 /// whoever followed it would leave the gate.
 pub(crate) async fn call(
     app: &App,
-    airflow: &Airflow,
+    airflow: &Address,
     call: Call,
     signature: Signature<'_>,
 ) -> Result<Response<Incoming>, Unanswered> {
     let Some(base) = &airflow.url else { return Err(not_attached(&airflow.deployment).into()) };
     let uri: Uri = format!("{base}{}", call.path)
         .parse()
-        .map_err(|cause| Error::Busy(format!("{base} is not the URL of an Airflow: {cause}")))?;
+        .map_err(|cause| Error::Busy(format!("{BASE_URL} is not the URL of an Airflow: {cause}")))?;
     let mut request = Request::new(call.body);
     *request.method_mut() = call.method;
     *request.uri_mut() = uri;
     *request.headers_mut() = call.headers;
-    request.headers_mut().insert(header::AUTHORIZATION, authorization(app, airflow, signature)?);
-    let answer = app.gate.upstream.request(request)?.await.map_err(|cause| unreachable(base, &cause))?;
+    if let Some(authorization) = authorization(app, airflow, signature)? {
+        request.headers_mut().insert(header::AUTHORIZATION, authorization);
+    }
+    let answer = app.gate.upstream.request(request)?.await.map_err(|cause| unreachable(&cause))?;
     if answer.status().is_redirection() {
         let to = answer.headers().get(header::LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
-        let error = format!("the Airflow at {base} redirects to {to}; set {BASE_URL} to its own address");
+        let error = format!("the Airflow redirects to {to}; set {BASE_URL} to its own address");
         return Err(Unanswered { fault: Some(UpstreamFault::Broken), error: Error::Busy(error) });
     }
     Ok(answer)
 }
 
-fn authorization(app: &App, airflow: &Airflow, signature: Signature<'_>) -> Result<HeaderValue> {
+fn authorization(app: &App, airflow: &Address, signature: Signature<'_>) -> Result<Option<HeaderValue>> {
     let text = match signature {
         Signature::Edge(claim, token) => airflow.signing.sign(&app.keys, &app.env, claim, token)?,
+        Signature::Nobody => return Ok(None),
         Signature::Task(token) => format!("Bearer {}", token.expose_secret()).into(),
     };
     let mut value = HeaderValue::from_str(text.expose_secret())
         .map_err(|_| Error::internal("a token that an Airflow gave does not fit into a header"))?;
     value.set_sensitive(true);
-    Ok(value)
+    Ok(Some(value))
 }
 
-/// Why an Airflow was not reached: the innermost cause says it.
-fn unreachable(base: &str, error: &hyper_util::client::legacy::Error) -> Unanswered {
+/// Why an Airflow was not reached: the innermost cause says it. Its URL is left out, for it may be
+/// a secret.
+fn unreachable(error: &hyper_util::client::legacy::Error) -> Unanswered {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
@@ -175,5 +181,5 @@ fn unreachable(base: &str, error: &hyper_util::client::legacy::Error) -> Unanswe
         true => (UpstreamFault::Connect, "cannot be reached"),
         false => (UpstreamFault::Broken, "did not answer"),
     };
-    Unanswered { fault: Some(fault), error: Error::Busy(format!("the Airflow at {base} {what}: {cause}")) }
+    Unanswered { fault: Some(fault), error: Error::Busy(format!("the Airflow {what}: {cause}")) }
 }

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use airlock_contract::{Time, operations::GetOrganizationAuditLogs, permissions::scope};
 use airlock_core::{Error, Result, policy::Granted};
-use airlock_store::audit::{self, Entry, Outcome, Position};
+use airlock_store::audit::{self, Entry, Position};
 use axum::{
     body::Body,
     http::header,
@@ -88,7 +88,7 @@ fn line(entry: &Entry) -> Value {
     let mut line = json!({
         "id": entry.id,
         "timestamp": entry.at,
-        "outcome": match entry.outcome { Outcome::Changed => "CHANGED", Outcome::Refused => "REFUSED" },
+        "outcome": entry.outcome.as_str(),
         "organizationId": entry.organization,
         "subjectId": entry.subject_id,
         "subjectType": entry.subject_type,

@@ -9,13 +9,14 @@ use airlock_contract::{
     wire::{
         Deployment, DeploymentEnvironmentVariable, DeploymentEnvironmentVariableRequest, DeploymentHibernationOverride,
         DeploymentHibernationSpec, DeploymentRemoteExecution, DeploymentScalingSpec, DeploymentScalingSpecRequest,
-        DeploymentSettings, DeploymentStatus, DeploymentType, DeploymentsPaginated, Executor, SchedulerSize,
-        UpdateWorkerQueueRequest, WorkerQueue,
+        DeploymentSettings, DeploymentType, DeploymentsPaginated, Executor, SchedulerSize, UpdateWorkerQueueRequest,
+        WorkerQueue,
     },
 };
 use airlock_core::{Error, Result, policy::Reach};
 use airlock_store::{
     Reading, Reads, Writing,
+    airflow_health::{self, Health},
     deployments::{self, Deployment as Record, Variable, VariableValue},
     workspaces::{self, Workspace},
 };
@@ -24,7 +25,7 @@ use secrecy::ExposeSecret;
 use crate::{
     App,
     adaptor::{Call, Changed, Handlers, Read, Write},
-    airflow::BASE_URL,
+    airflow::{BASE_URL, health::status},
 };
 
 impl Read<ListDeployments> for Handlers {
@@ -233,16 +234,19 @@ async fn view(app: &App, db: &impl Reads, record: Record) -> Result<Deployment> 
 
 async fn views(app: &App, db: &impl Reads, records: Vec<Record>) -> Result<Vec<Deployment>> {
     let variables = deployments::variables(db, &records).await?;
+    let healths = airflow_health::of(db, &records).await?;
     Ok(records
         .into_iter()
         .map(|record| {
             let own: Vec<&Variable> = variables.iter().filter(|variable| variable.deployment == record.id).collect();
-            view_with(app, record, &own)
+            let health = healths.iter().find(|health| health.deployment == record.id);
+            view_with(app, record, &own, health)
         })
         .collect())
 }
 
-fn view_with(app: &App, record: Record, variables: &[&Variable]) -> Deployment {
+fn view_with(app: &App, record: Record, variables: &[&Variable], health: Option<&Health>) -> Deployment {
+    let (status, status_reason, airflow_version) = status(app, variables, health);
     let airflow =
         variables.iter().find(|variable| variable.name == BASE_URL).and_then(|variable| match &variable.value {
             VariableValue::Plain(url) => Some(url.trim_end_matches('/').to_owned()),
@@ -270,9 +274,9 @@ fn view_with(app: &App, record: Record, variables: &[&Variable]) -> Deployment {
         workspace_id: record.workspace,
         workspace_name: Some(record.workspace_name),
         kind: Some(kind),
-        status: DeploymentStatus::Unknown,
-        status_reason: Some("this version of Airlock does not look after the Deployment's Airflow".into()),
-        airflow_version: String::new(),
+        status,
+        status_reason,
+        airflow_version,
         astro_runtime_version: runtime.clone(),
         runtime_version: runtime,
         cloud_provider: settings.cloud_provider,

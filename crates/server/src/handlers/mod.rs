@@ -2,6 +2,7 @@
 
 pub(crate) mod agent_tokens;
 mod agents;
+mod airflow_check;
 pub(crate) mod api_tokens;
 mod audit_logs;
 mod authorization;

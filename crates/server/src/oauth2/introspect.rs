@@ -143,7 +143,8 @@ async fn describe(app: &App, caller: &Caller, value: &str) -> Result<String> {
 async fn demand_sight_of(app: &App, caller: &Caller, token: &LiveToken) -> Result<()> {
     let gone = || Error::NotFound("Deployment".into());
     let airflow = Airflow::of(app, &token.deployment).await?.ok_or_else(gone)?;
-    let place = Place::Deployment(airflow.organization.clone(), airflow.workspace.clone(), airflow.deployment.clone());
+    let place =
+        Place::Deployment(airflow.organization.clone(), airflow.workspace.clone(), airflow.address.deployment.clone());
     caller.require(Action::DeploymentAgentTokensGet, &place)
 }
 

@@ -3,6 +3,10 @@
 //! A Deployment knows its Airflow through its own environment variables, as any Airflow would, so
 //! that the stock Terraform provider and CLI can set them.
 
+mod check;
+pub(crate) mod client;
+pub(crate) mod health;
+
 use std::{net::IpAddr, sync::Arc};
 
 use airlock_contract::{DeploymentId, OrganizationId, WorkspaceId};
@@ -29,16 +33,22 @@ const REMEMBERED: usize = 1000;
 pub(crate) struct Airflow {
     pub(crate) organization: OrganizationId,
     pub(crate) workspace: WorkspaceId,
-    pub(crate) deployment: DeploymentId,
-    /// The API server's URL, without a slash at the end; absent until it is attached.
-    pub(crate) url: Option<String>,
-    pub(crate) signing: Signing,
+    pub(crate) address: Address,
     /// Whether remote agents may reach it.
     pub(crate) takes_agents: bool,
     /// The address ranges from which agents may call; any when empty.
     pub(crate) allowed_ranges: Ranges,
     /// The queues of tokens that name none.
     pub(crate) queues: Vec<String>,
+}
+
+/// Where an Airflow is, and how requests to it are signed.
+#[derive(Clone)]
+pub(crate) struct Address {
+    pub(crate) deployment: DeploymentId,
+    /// The API server's URL, without a slash at the end; absent until it is attached.
+    pub(crate) url: Option<String>,
+    pub(crate) signing: Signing,
 }
 
 /// Airflows that are remembered, each with the revision at which it was read; as
@@ -81,16 +91,6 @@ impl Airflow {
     }
 
     fn read(app: &App, record: airflows::AirflowRecord, variables: &[Variable]) -> Result<Self> {
-        let value = |name: &str| value(app, variables, name);
-        let url = value(BASE_URL)?.map(|url| url.expose_secret().trim_end_matches('/').to_owned());
-        let plain = |name: &str| value(name).map(|text| text.map(|text| text.expose_secret().to_owned()));
-        let signing = match value(JWT_SECRET)? {
-            Some(secret) => Signing::Secret { secret, issuer: plain("AIRFLOW__API_AUTH__JWT_ISSUER")? },
-            None => Signing::OwnKey {
-                issuer: plain("AIRFLOW__EDGE__JWT_ISSUER")?.unwrap_or_else(|| app.settings.public_url.clone()),
-                audience: plain("AIRFLOW__EDGE__JWT_AUDIENCE")?.unwrap_or_else(|| "api".into()),
-            },
-        };
         let remote = record.settings.remote_execution;
         let ranges = remote.as_ref().and_then(|remote| remote.allowed_ip_address_ranges.as_deref()).unwrap_or_default();
         let allowed_ranges = Ranges::parse(ranges.iter().map(String::as_str))
@@ -103,13 +103,32 @@ impl Airflow {
         Ok(Self {
             organization: record.organization,
             workspace: record.workspace,
-            deployment: record.deployment,
-            url: url.filter(|url| !url.is_empty()),
-            signing,
+            address: Address::read(app, &record.deployment, variables)?,
             takes_agents: remote.as_ref().is_some_and(|remote| remote.enabled),
             allowed_ranges,
             queues,
         })
+    }
+}
+
+impl Address {
+    /// What a Deployment's variables say of its Airflow.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Internal`] when a secret does not open.
+    pub(crate) fn read(app: &App, deployment: &DeploymentId, variables: &[Variable]) -> Result<Self> {
+        let value = |name: &str| value(app, variables, name);
+        let plain = |name: &str| value(name).map(|text| text.map(|text| text.expose_secret().to_owned()));
+        let url = plain(BASE_URL)?.map(|url| url.trim_end_matches('/').to_owned());
+        let signing = match value(JWT_SECRET)? {
+            Some(secret) => Signing::Secret { secret, issuer: plain("AIRFLOW__API_AUTH__JWT_ISSUER")? },
+            None => Signing::OwnKey {
+                issuer: plain("AIRFLOW__EDGE__JWT_ISSUER")?.unwrap_or_else(|| app.settings.public_url.clone()),
+                audience: plain("AIRFLOW__EDGE__JWT_AUDIENCE")?.unwrap_or_else(|| "api".into()),
+            },
+        };
+        Ok(Self { deployment: deployment.clone(), url: url.filter(|url| !url.is_empty()), signing })
     }
 }
 
