@@ -29,6 +29,7 @@ use super::{
     bindings::{refuse_other_name, refuse_other_queues},
     cordon, handout, headers,
     knock::Knock,
+    log_body::LogBody,
     ours,
     passage::{Outgoing, Passage},
     refusal::Refusal,
@@ -205,9 +206,9 @@ impl<'a> Caller<'a> {
     }
 
     async fn push_logs(self, key: &JobKey, body: Body) -> Result<Response, Refusal> {
-        self.job(key).await?;
+        let job = self.job(key).await?;
         let limit = self.knock.app.settings.gate.logs_body;
-        let call = self.outgoing(body, limit, "");
+        let call = Outgoing { log: Some(LogBody::of(&job.ti_id)), ..self.outgoing(body, limit, "") };
         let signature = self.signature();
         let (parts, body) = self.passage.stream(call, signature).await?;
         judge(self.route, &parts)?;
@@ -251,6 +252,7 @@ impl<'a> Caller<'a> {
             headers: headers::to_airflow(&self.knock.parts.headers),
             body,
             limit,
+            log: None,
         }
     }
 
@@ -276,9 +278,7 @@ fn judge(route: &Route, parts: &Parts) -> Result<(), Refusal> {
 /// Refuses what a worker says of a job in the name of another task.
 fn refuse_other_task(job: &Job, said: Option<&str>) -> Result<(), Refusal> {
     match said {
-        Some(other) if other != job.ti_id => {
-            Err(Refusal::denied("not_this_task", "the body names another task than the job's"))
-        }
+        Some(other) if other != job.ti_id => Err(Refusal::other_task()),
         _ => Ok(()),
     }
 }

@@ -54,7 +54,7 @@ pub(crate) async fn pass(
         return Err(Refusal::gone("remote_execution_off", "the Deployment has remote execution off"));
     }
     if task.is_some_and(|task| *task != held.task) {
-        return Err(Refusal::denied("not_this_task", "the path names another task than the token"));
+        return Err(Refusal::other_task());
     }
     let job = running(app, &token, &held).await?;
     // The SDK tries 503 again, and does not try 429 again.
@@ -71,6 +71,7 @@ pub(crate) async fn pass(
         headers: headers::to_airflow(&knock.parts.headers),
         body,
         limit: limit(app, resource),
+        log: None,
     };
     let (mut parts, body) = passage.stream(call, Signature::Task(&held.jwt)).await?;
     renew(app, &held, &knock.deployment, &job, &mut parts.headers).await?;

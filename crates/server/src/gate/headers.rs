@@ -70,8 +70,11 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
 }
 
 /// The one `Authorization` of a request. `None` when there is none, or more than one: two programs
-/// could then each believe another.
+/// could then each believe another. One that `Connection` names is the connection's own.
 pub(crate) fn authorization(headers: &HeaderMap) -> Option<&str> {
+    if named_by_connection(headers).iter().any(|name| name.eq_ignore_ascii_case("authorization")) {
+        return None;
+    }
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let only: Option<&HeaderValue> = all.next();
     if all.next().is_some() {

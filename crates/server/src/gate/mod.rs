@@ -20,6 +20,7 @@ mod handout;
 mod headers;
 mod knock;
 mod lifeline;
+mod log_body;
 mod passage;
 mod refusal;
 mod replays;

@@ -1,7 +1,5 @@
 //! Sends a call on to the Airflow, and waits for the answer.
 
-use std::sync::atomic::Ordering;
-
 use airlock_core::Error;
 use airlock_store::live_tokens::LiveToken;
 use axum::{
@@ -15,9 +13,10 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     headers, lifeline,
+    log_body::{Fault, LogBody},
     refusal::Refusal,
     slots::Slot,
-    stream::{Download, Progress, Upload},
+    stream::{Broken, Download, Progress, Upload},
     upstream::{self, Call, Signature, Unanswered},
 };
 use crate::{
@@ -48,6 +47,8 @@ pub(crate) struct Outgoing {
     pub(crate) body: Body,
     /// The most that passes of the body, in bytes.
     pub(crate) limit: usize,
+    /// What reads along, if the body is a piece of a log.
+    pub(crate) log: Option<LogBody>,
 }
 
 impl Passage<'_> {
@@ -78,7 +79,7 @@ impl Passage<'_> {
             return Err(Refusal::too_large(limit));
         }
         let progress = Progress::new();
-        let (body, is_too_large) = Upload::new(call.body, limit, progress.clone());
+        let (body, broken) = Upload::new(call.body, limit, call.log, progress.clone());
         let call = Call { method: call.method, path: call.path, headers: call.headers, body: Body::new(body) };
         let patience = self.app.settings.gate.stall_timeout;
         let began = Instant::now();
@@ -90,8 +91,18 @@ impl Passage<'_> {
             }
             () = lifeline::of(self.app, self.token) => return Err((self.cut)()),
         };
-        if is_too_large.load(Ordering::Relaxed) {
-            return Err(Refusal::too_large(limit)); // it looks like a broken connection from here
+        // A body that broke off looks like a broken connection from here.
+        match broken.get() {
+            None => {}
+            Some(Broken::TooLarge) => return Err(Refusal::too_large(limit)),
+            Some(Broken::Content(Fault::OtherTask)) => return Err(Refusal::other_task()),
+            Some(Broken::Content(Fault::Odd)) => {
+                return Err(Refusal::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "invalid",
+                    "the body is not what a worker sends",
+                ));
+            }
         }
         let fault = match &answer {
             Ok(answer) => fault_of(self.kind, answer.status()),

@@ -43,6 +43,11 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "not_found", "the gate has no such path")
     }
 
+    /// What is asked is about another task than it may be.
+    pub(crate) fn other_task() -> Self {
+        Self::denied("not_this_task", "the call names another task than the one that it may be about")
+    }
+
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body is larger than {limit} bytes"))
     }

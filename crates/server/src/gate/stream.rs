@@ -4,8 +4,8 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -16,7 +16,11 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use super::{lifeline::Lifeline, slots::Slot};
+use super::{
+    lifeline::Lifeline,
+    log_body::{self, LogBody},
+    slots::Slot,
+};
 
 /// When something of a call last moved.
 #[derive(Clone)]
@@ -47,19 +51,43 @@ impl Progress {
     }
 }
 
+/// Why a worker's body breaks off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Broken {
+    /// It is larger than its limit.
+    TooLarge,
+    /// What is read of it on the way is wrong.
+    Content(log_body::Fault),
+}
+
 /// A worker's body on its way to the Airflow, of which no more than a limit passes.
 pub(crate) struct Upload {
     body: Body,
     left: usize,
-    is_too_large: Arc<AtomicBool>,
+    log: Option<LogBody>,
+    broken: Arc<OnceLock<Broken>>,
     progress: Progress,
 }
 
 impl Upload {
-    /// The body, and what tells afterwards whether it was too large.
-    pub(crate) fn new(body: Body, limit: usize, progress: Progress) -> (Self, Arc<AtomicBool>) {
-        let is_too_large = Arc::<AtomicBool>::default();
-        (Self { body, left: limit, is_too_large: Arc::clone(&is_too_large), progress }, is_too_large)
+    /// The body, and what tells afterwards why it broke off, if it did. With `log` it is read
+    /// along.
+    pub(crate) fn new(
+        body: Body,
+        limit: usize,
+        log: Option<LogBody>,
+        progress: Progress,
+    ) -> (Self, Arc<OnceLock<Broken>>) {
+        let broken = Arc::<OnceLock<Broken>>::default();
+        (Self { body, left: limit, log, broken: Arc::clone(&broken), progress }, broken)
+    }
+
+    fn check(&mut self, data: &Bytes) -> Result<(), Broken> {
+        self.left = self.left.checked_sub(data.len()).ok_or(Broken::TooLarge)?;
+        match &mut self.log {
+            Some(log) => log.read(data).map_err(Broken::Content),
+            None => Ok(()),
+        }
     }
 }
 
@@ -76,16 +104,11 @@ impl HttpBody for Upload {
         self.progress.note();
         // Trailers are headers that nobody has looked at.
         let Ok(data) = frame.into_data() else { return Poll::Ready(None) };
-        match self.left.checked_sub(data.len()) {
-            Some(left) => {
-                self.left = left;
-                Poll::Ready(Some(Ok(Frame::data(data))))
-            }
-            None => {
-                self.is_too_large.store(true, Ordering::Relaxed);
-                Poll::Ready(Some(Err("the body is too large".into())))
-            }
+        if let Err(broken) = self.check(&data) {
+            let _ = self.broken.set(broken); // the first reason is the reason
+            return Poll::Ready(Some(Err("the body must not go on".into())));
         }
+        Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
     fn is_end_stream(&self) -> bool {
