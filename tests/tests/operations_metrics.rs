@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use airlock_tests::{Database, World, binary::Server, on_both};
+use airlock_tests::{Database, Site, World, airflow::Fault, binary::Server, on_both};
 use serde_json::json;
 
 /// What was scraped: the value of each series, by its name and labels.
@@ -68,6 +68,34 @@ on_both! {
         assert!(scrape.get("airlock_http_request_duration_seconds_sum{route=\"CreateAgentToken\"}") > 0.0);
         assert_eq!(scrape.get("airlock_http_requests_in_flight"), 0.0);
         assert_eq!(scrape.get("airlock_audit_refusals_noted_total"), 1.0);
+    }
+
+    async fn the_gate_is_counted_by_call_outcome_and_fault(world) {
+        let site = Site::with_secret(&world).await;
+        let worker = site.worker(&world, "one").await;
+        worker.register(&world).await.expect_own(200);
+        worker.heartbeat(&world, "idle").await.expect_own(200);
+        site.airflow.fail_next(Fault::Status(500));
+        worker.heartbeat(&world, "idle").await;
+        site.delete_token(&world, &worker.id).await;
+        assert_eq!(worker.heartbeat(&world, "idle").await.status, 403);
+
+        let scrape = Scrape::of(&world).await;
+        let gated = |call: &str, outcome: &str| {
+            scrape.get(&format!("airlock_gate_requests_total{{call=\"{call}\",outcome=\"{outcome}\"}}"))
+        };
+        assert_eq!(gated("register", "forwarded"), 1.0);
+        assert_eq!(gated("heartbeat", "refused"), 1.0);
+        let verified = |result: &str| {
+            scrape.get(&format!("airlock_agent_token_verifications_total{{result=\"{result}\"}}"))
+        };
+        assert_eq!((verified("good"), verified("deleted")), (3.0, 1.0));
+        assert_eq!(scrape.get("airlock_gate_upstream_errors_total{fault=\"server_error\"}"), 1.0);
+        assert_eq!(scrape.get("airlock_gate_upstream_duration_seconds_count{call=\"heartbeat\"}"), 2.0);
+        let through_the_gate: f64 = scrape.0.iter().filter(|(name, _)| {
+            name.starts_with("airlock_http_requests_total{route=\"/d/")
+        }).map(|(_, count)| count).sum();
+        assert_eq!(through_the_gate, 4.0);
     }
 
     async fn tokens_are_counted_by_the_upkeep(world) {
