@@ -24,6 +24,15 @@ pub(crate) fn post(out: &mut Vec<u8>, path: &str, token: &str, body: &str) {
     out.extend_from_slice(body.as_bytes());
 }
 
+/// Writes a request with a form as its body.
+pub(crate) fn form(out: &mut Vec<u8>, path: &str, token: &str, body: &str) {
+    head(out, "POST", path, Some(token));
+    out.extend_from_slice(b"content-type: application/x-www-form-urlencoded\r\ncontent-length: ");
+    out.extend_from_slice(body.len().to_string().as_bytes());
+    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(body.as_bytes());
+}
+
 fn head(out: &mut Vec<u8>, method: &str, path: &str, token: Option<&str>) {
     for part in [method, " ", path, " HTTP/1.1\r\nhost: airlock\r\nuser-agent: airlock-bench\r\n"] {
         out.extend_from_slice(part.as_bytes());

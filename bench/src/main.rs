@@ -6,11 +6,13 @@ mod http;
 mod load;
 mod machine;
 mod server;
+mod tokens;
 mod world;
 
 use std::{
     io::{Write, stdout},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    rc::Rc,
     time::Duration,
 };
 
@@ -20,6 +22,7 @@ use clap::Parser;
 use crate::{
     load::{Figures, Load, Requests, WARM_UP, measure},
     server::Server,
+    tokens::Filled,
     world::World,
 };
 
@@ -49,6 +52,10 @@ struct Arguments {
     /// Only the rows whose name has this in it.
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
+
+    /// Instead of these rows: verify agent tokens, with so many live ones, on SQLite.
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with = "database_url")]
+    tokens: Vec<usize>,
 }
 
 /// A row of the table, and how to make its load.
@@ -79,6 +86,9 @@ async fn main() -> anyhow::Result<()> {
     writeln!(out, "disk       {}; 4 KiB and fsync: {sync_time} us", machine::file_system(folder.path())?)?;
     writeln!(out, "database   {}", arguments.database)?;
     writeln!(out, "load       {} processes on average in the minute before", machine::load()?)?;
+    if !arguments.tokens.is_empty() {
+        return verify(&mut out, &arguments, folder.path()).await;
+    }
     let server = Server::start(&arguments.airlock, folder.path(), arguments.database_url.as_deref())?;
     match write_table(&mut out, &server, &rows, Duration::from_secs(arguments.seconds)).await {
         Ok(()) => server.stop(),
@@ -90,19 +100,50 @@ async fn write_table(out: &mut impl Write, server: &Server, rows: &[&RowKind], t
     let mut world = World::prepare(server, time + WARM_UP).await?;
     let (deployments, tokens) = (count(world.deployments()), count(world.tokens()));
     writeln!(out, "records    {deployments} Deployments and {tokens} agent tokens at the start")?;
-    writeln!(out, "each row   {} s, after {} s of warm-up\n", time.as_secs(), WARM_UP.as_secs())?;
-    writeln!(
-        out,
-        "{:<44}{:>11}{:>11}{:>11}{:>8}{:>12}{:>12}",
-        "", "requests/s", "p50 us", "p99 us", "errors", "server us", "client us"
-    )?;
-    out.flush()?;
+    write_header(out, time)?;
     for (name, make) in rows {
         let figures = measure(server, make(&mut world), time).await?;
         write_row(out, name, &figures)?;
         if figures.elapsed.mul_f64(1.1) < time {
             writeln!(out, "  (ended after {:.1} s: all Deployments were full)", figures.elapsed.as_secs_f32())?;
         }
+    }
+    Ok(writeln!(out)?)
+}
+
+fn write_header(out: &mut impl Write, time: Duration) -> std::io::Result<()> {
+    writeln!(out, "each row   {} s, after {} s of warm-up\n", time.as_secs(), WARM_UP.as_secs())?;
+    writeln!(
+        out,
+        "{:<44}{:>11}{:>11}{:>11}{:>8}{:>12}{:>12}",
+        "", "requests/s", "p50 us", "p99 us", "errors", "server us", "client us"
+    )?;
+    out.flush()
+}
+
+/// What a verification costs with few and with many live tokens, and what many need.
+async fn verify(out: &mut impl Write, arguments: &Arguments, folder: &Path) -> anyhow::Result<()> {
+    let time = Duration::from_secs(arguments.seconds);
+    write_header(out, time)?;
+    for tokens in &arguments.tokens {
+        let folder = folder.join(tokens.to_string());
+        std::fs::create_dir(&folder)?;
+        let filled = Rc::new(Filled::start(&arguments.airlock, &folder, *tokens)?);
+        let (now, most) = filled.memory;
+        let (tokens, ready) = (count(tokens), filled.ready.as_secs_f64());
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        writeln!(
+            out,
+            "{tokens} live tokens: ready in {ready:.2} s, {:.0} MB resident ({:.0} MB at most)",
+            megabytes(now),
+            megabytes(most)
+        )?;
+        for (name, load) in
+            [("forward-auth, 16 clients", filled.forward_auth()), ("introspection, 16 clients", filled.introspect())]
+        {
+            write_row(out, &format!("  {name}"), &measure(&filled.server, load, time).await?)?;
+        }
+        writeln!(out, "  {:.0} MB resident after the load", megabytes(filled.server.memory("VmRSS")?))?;
     }
     Ok(writeln!(out)?)
 }

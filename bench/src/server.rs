@@ -26,6 +26,7 @@ pub(crate) struct Server {
 }
 
 /// What the server says when it starts on an empty database.
+#[derive(Clone)]
 pub(crate) struct First {
     pub(crate) address: SocketAddr,
     pub(crate) organization: String,
@@ -36,18 +37,7 @@ pub(crate) struct First {
 impl Server {
     /// Starts the server on a free port, with its files in the folder.
     pub(crate) fn start(binary: &Path, folder: &Path, database_url: Option<&str>) -> anyhow::Result<Self> {
-        let log = folder.join("server.log");
-        let mut command = Command::new(binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("data"));
-        if let Some(url) = database_url {
-            command.args(["--database-url", url]);
-        }
-        // Settings of whoever runs this would change what is measured.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AIRLOCK_")) {
-            command.env_remove(name);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
-        let mut child = command.spawn().with_context(|| format!("{} cannot be started", binary.display()))?;
+        let (mut child, log) = spawn(binary, folder, database_url)?;
         let output = child.stdout.take().context("the server's output is piped")?;
         let mut output = BufReader::new(output);
         match read_first(&mut output) {
@@ -58,6 +48,33 @@ impl Server {
                 Err(error.context(format!("the server did not start: {}", fs::read_to_string(log)?)))
             }
         }
+    }
+
+    /// Starts the server on a database that has its first records, and waits until it is ready.
+    pub(crate) fn start_again(binary: &Path, folder: &Path, first: First) -> anyhow::Result<Self> {
+        let (mut child, log) = spawn(binary, folder, None)?;
+        let output = BufReader::new(child.stdout.take().context("the server's output is piped")?);
+        let mut server = Self { child, log, _output: output, first };
+        let begun = Instant::now();
+        loop {
+            let log = server.log()?;
+            let serving = log.lines().find(|line| line.contains(" serving "));
+            let address = serving.and_then(|line| line.split(' ').find_map(|word| word.strip_prefix("address=")));
+            if let Some(address) = address {
+                server.first.address = address.parse()?;
+                return Ok(server);
+            }
+            ensure!(begun.elapsed() < PATIENCE, "the server is not ready: {log}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// A number of bytes that the kernel tells of the server: `VmRSS`, or `VmHWM` for its height.
+    pub(crate) fn memory(&self, what: &str) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':'));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")).context("no such figure")?;
+        Ok(kilobytes.parse::<u64>()? * 1024)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -97,6 +114,22 @@ impl Drop for Server {
             let _ = self.child.wait();
         }
     }
+}
+
+fn spawn(binary: &Path, folder: &Path, database_url: Option<&str>) -> anyhow::Result<(Child, PathBuf)> {
+    let log = folder.join("server.log");
+    let mut command = Command::new(binary);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(folder.join("data"));
+    if let Some(url) = database_url {
+        command.args(["--database-url", url]);
+    }
+    // Settings of whoever runs this would change what is measured.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("AIRLOCK_")) {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
+    let child = command.spawn().with_context(|| format!("{} cannot be started", binary.display()))?;
+    Ok((child, log))
 }
 
 fn read_first(output: &mut impl BufRead) -> anyhow::Result<First> {

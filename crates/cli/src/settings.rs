@@ -79,8 +79,8 @@ pub(crate) struct ServerSettings {
     database_url: Option<SecretString>,
 
     /// How long a replica on PostgreSQL may answer from memory without having asked the database, in
-    /// milliseconds. After a token is deleted, a replica that is frozen or cut off may accept it for
-    /// so long at the most.
+    /// milliseconds. A DELETE waits a quarter longer than this at the most for replicas that are
+    /// frozen or cut off; once it has answered, none of them accepts the token.
     #[arg(long, env = "AIRLOCK_LEASE", value_name = "MILLISECONDS", default_value_t = 1000, value_parser = lease)]
     lease: u64,
 
