@@ -8,7 +8,7 @@ use airlock_store::Store;
 use anyhow::{Context, bail};
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
     task::JoinSet,
     time::sleep,
@@ -29,6 +29,7 @@ pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
     start_log(settings);
     let tls = settings.tls()?.map(|(certificate, key)| Certificate::read(certificate, key)).transpose()?;
     let traces = settings.otlp_endpoint.as_deref().map(Traces::to).transpose()?;
+    let mut signals = Signals::catch()?; // from the first moment, so that nothing is left half-done
     let (listener, address) = bind(settings.listen, "--listen").await?;
     let admin = match settings.admin_listen() {
         Some(address) => Some(bind(address, "--admin-listen").await?),
@@ -66,7 +67,7 @@ pub(crate) async fn serve(settings: &ServerSettings) -> anyhow::Result<()> {
     tokio::select! {
         () = serving => {}
         () = async {
-            drain(&app, settings.drain()).await;
+            drain(&app, settings.drain(), &mut signals).await;
             let _ = stop.send(true);
             sleep(GRACE).await;
         } => {
@@ -94,8 +95,8 @@ async fn bind(address: SocketAddr, flag: &str) -> anyhow::Result<(TcpListener, S
 
 /// Waits for the signal to stop, then for load balancers to notice that the server is about to. A
 /// second signal ends that.
-async fn drain(app: &App, time: Duration) {
-    stop_signal().await;
+async fn drain(app: &App, time: Duration, signals: &mut Signals) {
+    signals.next().await;
     app.drain();
     if time.is_zero() {
         return;
@@ -103,7 +104,7 @@ async fn drain(app: &App, time: Duration) {
     tracing::info!(seconds = time.as_secs(), "draining: /readyz says so, and requests are still answered");
     tokio::select! {
         () = sleep(time) => {}
-        () = stop_signal() => {}
+        () = signals.next() => {}
     }
 }
 
@@ -193,11 +194,22 @@ fn start_log(settings: &ServerSettings) {
     }
 }
 
-/// Waits for the signal by which operators and supervisors stop a server.
-async fn stop_signal() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+/// The signals by which operators and supervisors stop a server. From when this is made they do not
+/// end the process any more.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> anyhow::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
     }
 }
