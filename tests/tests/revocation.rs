@@ -23,7 +23,7 @@ use std::{
 use airlock_core::Env;
 use airlock_tests::{
     Database, PrivatePostgres,
-    binary::{Server, command},
+    binary::{Ran, Server, command},
     link::{Link, State},
 };
 use serde_json::{Value, json};
@@ -377,6 +377,31 @@ fn hold(all: &[(String, Vec<Trial>)]) {
         let accepted: usize = trials.iter().flat_map(|trial| &trial.seen).map(|seen| seen.accepted.len()).sum();
         assert!(accepted > trials.len(), "{what}: hardly anything was accepted, so nothing was shown");
     }
+}
+
+/// `airlock replicas` shows those that run, and that all have followed; one that has left is not
+/// shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_replicas_are_shown() {
+    let Some(mut cluster) = block_in_place(Cluster::of_replicas) else { return };
+    let (id, _) = cluster.create().await;
+    cluster.delete(1, &id).await;
+    let Database::Postgres(url) = cluster.links[0].database() else { unreachable!("a link leads to PostgreSQL") };
+    let shown = || {
+        let mut replicas = command(&["replicas", "--json"]);
+        replicas.env("AIRLOCK_DATABASE_URL", &url);
+        serde_json::from_str::<Value>(&block_in_place(|| Ran::new(replicas)).out()).expect("JSON")
+    };
+    let all = shown();
+    let replicas = all["replicas"].as_array().expect("replicas");
+    assert_eq!(replicas.len(), 3, "{all}");
+    for replica in replicas {
+        assert_eq!(replica["appliedRevision"], all["newestRevision"], "{all}");
+        assert_eq!(replica["leaseMilliseconds"], LEASE, "{all}");
+    }
+    let leaver = cluster.replicas.pop().expect("a replica");
+    block_in_place(|| leaver.stop());
+    assert_eq!(shown()["replicas"].as_array().map(Vec::len), Some(2));
 }
 
 /// Several replicas on one PostgreSQL, with everything that can go wrong.

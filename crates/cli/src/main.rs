@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    commands::{agent, agent_token, api_token, attach, doctor, serve},
+    commands::{agent, agent_token, api_token, attach, doctor, replicas, serve},
     settings::ServerSettings,
 };
 
@@ -47,6 +47,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Tell a Deployment where its Airflow is, and look at it.
     Attach(attach::Attach),
+    /// Show the replicas on a PostgreSQL: version, age of the lease, applied revision.
+    Replicas(replicas::Replicas),
     /// Print the OpenAPI document.
     Openapi,
     /// Print the version.
@@ -104,6 +106,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Migrate(settings) => serve::migrate(&settings).await,
         Command::Doctor(what) => doctor::doctor(&what).await,
         Command::Attach(what) => attach::attach(what).await,
+        Command::Replicas(command) => replicas::show(&command).await,
         Command::Openapi => output::text(&airlock_contract::openapi::document_text()),
         Command::Version => output::text(concat!("airlock ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Completions { shell } => {

@@ -27,6 +27,7 @@ mod observer;
 pub mod organizations;
 mod page;
 mod postgres;
+pub mod replicas;
 pub mod roles;
 mod sqlite;
 mod subjects;

@@ -7,4 +7,5 @@ pub(crate) mod api_token;
 pub(crate) mod attach;
 mod connection;
 pub(crate) mod doctor;
+pub(crate) mod replicas;
 pub(crate) mod serve;
