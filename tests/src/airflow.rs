@@ -4,7 +4,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,6 +33,9 @@ use crate::TestClock;
 
 /// The Airflow's signing secret (`[api_auth] jwt_secret`).
 pub const SECRET: &str = "the Airflow's own secret, which no worker has: 0123456789abcdef0123456789abcdef";
+
+/// The size of the pieces of an endless answer, in bytes.
+const LARGE_PIECE: usize = 1 << 16;
 
 /// How far clocks may be apart, in seconds (`[api_auth] jwt_leeway`).
 const LEEWAY: i64 = 10;
@@ -65,6 +71,8 @@ struct Shared {
     condition: Mutex<Condition>,
     /// How many bytes of the body that is being received have come.
     received: watch::Sender<usize>,
+    /// How many bytes of endless answers were made.
+    made: Arc<AtomicUsize>,
 }
 
 /// A call that reached the Airflow, and was one that it takes.
@@ -127,6 +135,7 @@ impl Airflow {
             renews: Mutex::default(),
             condition: Mutex::new(Condition::good()),
             received: watch::Sender::new(0),
+            made: Arc::default(),
         });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move {
@@ -184,6 +193,11 @@ impl Airflow {
     /// From now on, answers each task with a renewed token.
     pub fn renew_tokens(&self) {
         *locked(&self.shared.renews) = true;
+    }
+
+    /// How many bytes of endless answers it has made.
+    pub fn made(&self) -> usize {
+        self.shared.made.load(Ordering::SeqCst)
     }
 
     /// Waits until so many bytes of a body have come.
@@ -429,7 +443,7 @@ fn execution(
         ("PATCH" | "PUT", path) if path.ends_with("/heartbeat") || path.ends_with("/state") => {
             StatusCode::NO_CONTENT.into_response()
         }
-        ("GET", path) if path.ends_with("/large") => large(),
+        ("GET", path) if path.ends_with("/large") => large(Arc::clone(&shared.made)),
         ("POST", path) if path.starts_with("/execution/xcoms/") => {
             json_answer(StatusCode::CREATED, &json!({"message": "XCom successfully set"}))
         }
@@ -456,7 +470,10 @@ fn json_answer(status: StatusCode, body: &Value) -> Response {
 }
 
 /// A body without an end, of which more is made only as it is taken.
-fn large() -> Response {
-    let chunks = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 1 << 16])));
+fn large(made: Arc<AtomicUsize>) -> Response {
+    let chunks = futures_util::stream::repeat_with(move || {
+        made.fetch_add(LARGE_PIECE, Ordering::SeqCst);
+        Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; LARGE_PIECE]))
+    });
     Response::new(Body::from_stream(chunks))
 }

@@ -9,7 +9,7 @@ use airlock_store::{Membership, Store};
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, Request},
+    http::{HeaderMap, Request, Response},
 };
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -75,10 +75,14 @@ impl World {
         Self { router: router(app.clone()), app, database, clock, env, organization, workspace, deployment, owner }
     }
 
+    /// Sends a request, and answers as soon as the answer begins.
+    pub async fn open(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.expect("the router always answers")
+    }
+
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("the router always answers");
-        let (parts, body) = response.into_parts();
+        let (parts, body) = self.open(request).await.into_parts();
         let bytes = body.collect().await.expect("a whole body").to_bytes();
         Answer {
             status: parts.status.as_u16(),

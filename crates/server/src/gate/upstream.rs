@@ -53,7 +53,6 @@ pub(crate) struct Call {
 
 impl Call {
     /// A call of our own, with a JSON body.
-    #[allow(dead_code, reason = "for what the server does on its own account")]
     pub(crate) fn json(method: Method, path: String, body: &serde_json::Value) -> Self {
         let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         Self { method, path, headers, body: Body::from(body.to_string()) }
