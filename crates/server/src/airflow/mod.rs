@@ -27,7 +27,7 @@ pub(crate) const BASE_URL: &str = "AIRFLOW__API__BASE_URL";
 pub(crate) const JWT_SECRET: &str = "AIRFLOW__API_AUTH__JWT_SECRET";
 
 /// Deployments whose Airflow is remembered.
-const REMEMBERED: usize = 1000;
+const REMEMBERED: usize = 50_000;
 
 /// A Deployment's Airflow.
 pub(crate) struct Airflow {
