@@ -1,7 +1,7 @@
 //! Jobs that were handed to agents.
 
 use airlock_contract::{AgentId, AgentJobId, AgentTokenId, Time};
-use airlock_core::{Result, gate::path::JobKey, keyring::Sealed};
+use airlock_core::{Error, Result, gate::path::JobKey, keyring::Sealed};
 
 use super::Recording;
 use crate::{
@@ -72,8 +72,14 @@ pub struct NewJob<'a> {
 ///
 /// # Errors
 ///
-/// Those of the database.
+/// [`Error::NotFound`] when the token was deleted while the Airflow was asked: whoever ends its
+/// tasks may have looked for them already, and would not find this one.
 pub async fn hand_out(r: &Recording, token: &LiveToken, job: &NewJob<'_>, now: Time) -> Result<()> {
+    r.conn().lock_row("agent_tokens", token.id.as_str()).await?; // whoever deletes it waits
+    let sql = "SELECT COUNT(*) FROM agent_tokens WHERE id = $1 AND deleted_at IS NULL";
+    if r.conn().count(sql, params![&token.id]).await? == 0 {
+        return Err(Error::NotFound("agent token".into()));
+    }
     let sql = "INSERT INTO agent_jobs (id, organization_id, deployment_id, agent_id, token_id, dag_id, task_id, \
                run_id, try_number, map_index, ti_id, queue, state, task_token, task_token_key, handed_at, updated_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 'queued', $13, $14, $15, $15) \
