@@ -152,16 +152,25 @@ fn is_json(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 ///
-/// [`Error::TooLarge`]; [`Error::Invalid`] when it does not come whole and in time.
+/// As [`collect_up_to`].
 pub(crate) async fn collect(body: Body) -> Result<Bytes> {
-    let limited = axum::body::to_bytes(body, LARGEST_BODY);
+    collect_up_to(body, LARGEST_BODY).await
+}
+
+/// Reads a body of no more than so many bytes to its end.
+///
+/// # Errors
+///
+/// [`Error::TooLarge`]; [`Error::Invalid`] when it does not come whole and in time.
+pub(crate) async fn collect_up_to(body: Body, limit: usize) -> Result<Bytes> {
+    let limited = axum::body::to_bytes(body, limit);
     match tokio::time::timeout(BODY_PATIENCE, limited).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(cause)) => {
             let too_large =
                 std::error::Error::source(&cause).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
             Err(if too_large {
-                Error::TooLarge(LARGEST_BODY)
+                Error::TooLarge(limit)
             } else {
                 Error::field("type", "body", "broke off before its end")
             })

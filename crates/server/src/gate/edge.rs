@@ -126,7 +126,7 @@ impl<'a> Caller<'a> {
     /// no worker is in an Airflow that we do not know; if the Airflow does not take it, both are
     /// undone.
     async fn register(self, worker: &str, body: Body) -> Result<Response, Refusal> {
-        let (bytes, said) = read::<WorkerState>(body).await?;
+        let (bytes, said) = self.read::<WorkerState>(body).await?;
         refuse_other_queues(self.airflow, self.token, said.queues.as_deref())?;
         let source = Source::of(self.knock);
         let sysinfo = text(&said.sysinfo)?;
@@ -151,7 +151,7 @@ impl<'a> Caller<'a> {
     async fn heartbeat(self, worker: &str, body: Body) -> Result<Response, Refusal> {
         let app = self.knock.app;
         refuse_other_name(app, self.token, worker).await?;
-        let (bytes, said) = read::<WorkerState>(body).await?;
+        let (bytes, said) = self.read::<WorkerState>(body).await?;
         let (parts, answer) = self.send(bytes).await?;
         if !parts.status.is_success() {
             return Ok(Response::from_parts(parts, Body::from(answer)));
@@ -172,7 +172,7 @@ impl<'a> Caller<'a> {
     async fn fetch(self, worker: &str, body: Body) -> Result<Response, Refusal> {
         let app = self.knock.app;
         refuse_other_name(app, self.token, worker).await?;
-        let (bytes, wanted) = read::<Wanted>(body).await?;
+        let (bytes, wanted) = self.read::<Wanted>(body).await?;
         refuse_other_queues(self.airflow, self.token, wanted.queues.as_deref())?;
         let agent = agents::find(&app.store.read().await?, self.token, worker).await?;
         let agent = agent.ok_or_else(|| {
@@ -191,7 +191,7 @@ impl<'a> Caller<'a> {
     async fn job_state(self, key: &JobKey, state: JobState, body: Body) -> Result<Response, Refusal> {
         let app = self.knock.app;
         let job = self.job(key).await?;
-        let bytes = input::collect(body).await?;
+        let bytes = self.collect(body).await?;
         if !bytes.is_empty() {
             refuse_other_task(&job, parse::<JobIdentity>(&bytes)?.task_instance_id.as_deref())?;
         }
@@ -234,6 +234,23 @@ impl<'a> Caller<'a> {
     async fn job(&self, key: &JobKey) -> Result<Job, Refusal> {
         let job = jobs::find(&self.knock.app.store.read().await?, self.token, key).await?;
         job.ok_or_else(|| Refusal::denied("job_not_known", "the job was not handed to this agent, or no longer is its"))
+    }
+
+    /// Reads a small body.
+    async fn collect(&self, body: Body) -> Result<Bytes, Refusal> {
+        let bytes = input::collect_up_to(body, self.knock.app.settings.gate.json_body).await;
+        bytes.map_err(|error| match error {
+            // A worker behind a bad network may try again.
+            Error::Invalid { message, .. } => Refusal::fault(message),
+            other => other.into(),
+        })
+    }
+
+    /// Reads a small body, and what a worker says in it.
+    async fn read<T: DeserializeOwned>(&self, body: Body) -> Result<(Bytes, T), Refusal> {
+        let bytes = self.collect(body).await?;
+        let said = parse(&bytes)?;
+        Ok((bytes, said))
     }
 
     /// Sends a small body on, and reads the answer.
@@ -281,12 +298,6 @@ fn refuse_other_task(job: &Job, said: Option<&str>) -> Result<(), Refusal> {
         Some(other) if other != job.ti_id => Err(Refusal::other_task()),
         _ => Ok(()),
     }
-}
-
-async fn read<T: DeserializeOwned>(body: Body) -> Result<(Bytes, T), Refusal> {
-    let bytes = input::collect(body).await?;
-    let said = parse(&bytes)?;
-    Ok((bytes, said))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {

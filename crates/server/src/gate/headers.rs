@@ -4,7 +4,7 @@
 //! stays outside: what names the client for somebody (`X-Forwarded-*`, `X-Remote-User`, cookies),
 //! what belongs to one connection (RFC 9110 section 7.6.1), and what is not known.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header, response::Parts};
 
 /// What goes from the worker to the Airflow. `Content-Length` follows from the body; nothing is
 /// added, for a `Content-Type` where there was none makes Airflow 3.0 refuse the call.
@@ -50,14 +50,18 @@ pub(crate) fn to_airflow(worker: &HeaderMap) -> HeaderMap {
     passed
 }
 
-/// Takes out of an Airflow's answer what the worker does not get.
-pub(crate) fn to_worker(airflow: &mut HeaderMap) {
-    for name in named_by_connection(airflow) {
-        airflow.remove(name.as_str());
+/// What the worker gets of the head of an Airflow's answer: the status, and most headers.
+pub(crate) fn to_worker(airflow: Parts) -> Parts {
+    let (mut head, ()) = Response::new(()).into_parts();
+    head.status = airflow.status;
+    head.headers = airflow.headers;
+    for name in named_by_connection(&head.headers) {
+        head.headers.remove(name.as_str());
     }
     for name in NOT_TO_WORKER {
-        airflow.remove(*name);
+        head.headers.remove(*name);
     }
+    head
 }
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<String> {

@@ -5,7 +5,12 @@ use airlock_store::audit::{Entry, Outcome};
 use axum::http::request::Parts;
 
 use super::refusal::Refusal;
-use crate::{App, metrics::GateCall, record, request::shown_path};
+use crate::{
+    App,
+    metrics::GateCall,
+    record,
+    request::{RequestId, shown_path},
+};
 
 /// A call at the gate. More of it is known as it goes on, and a refusal tells what was known.
 pub(crate) struct Knock<'a> {
@@ -40,7 +45,13 @@ impl<'a> Knock<'a> {
     pub(crate) fn note(&self, refusal: &Refusal) {
         if !refusal.is_audited() {
             let path = shown_path(self.parts.uri.path());
-            tracing::warn!(cause = refusal.message, "{} {path} does not go through the gate now", self.parts.method);
+            let id = self.parts.extensions.get::<RequestId>().map(|id| id.0.as_str()).unwrap_or_default();
+            tracing::warn!(
+                request_id = id,
+                cause = refusal.message,
+                "{} {path} does not go through the gate now",
+                self.parts.method
+            );
             return;
         }
         self.app.refusals.note(Entry {

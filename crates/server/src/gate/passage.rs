@@ -54,23 +54,21 @@ pub(crate) struct Outgoing {
 impl Passage<'_> {
     /// Sends the call, and answers with the Airflow's answer, which streams to the worker.
     pub(crate) async fn stream(self, call: Outgoing, signature: Signature<'_>) -> Result<(Parts, Body), Refusal> {
-        let (mut parts, body) = self.send(call, signature).await?.into_parts();
-        headers::to_worker(&mut parts.headers);
+        let (parts, body) = self.send(call, signature).await?.into_parts();
         let patience = self.app.settings.gate.stall_timeout;
         let body = Download::new(body, lifeline::of(self.app, self.token), patience, self.slot);
-        Ok((parts, Body::new(body)))
+        Ok((headers::to_worker(parts), Body::new(body)))
     }
 
     /// Sends the call, and reads the Airflow's answer as a whole. It is asked for plain text.
     pub(crate) async fn whole(&self, mut call: Outgoing, signature: Signature<'_>) -> Result<(Parts, Bytes), Refusal> {
         call.headers.remove(header::ACCEPT_ENCODING);
-        let (mut parts, body) = self.send(call, signature).await?.into_parts();
-        headers::to_worker(&mut parts.headers);
+        let (parts, body) = self.send(call, signature).await?.into_parts();
         let patience = self.app.settings.gate.stall_timeout;
         let body = timeout(patience, Limited::new(body, LARGEST_ANSWER).collect()).await;
         let body = body.map_err(|_| Refusal::fault("the Airflow's answer does not end"))?;
         let body = body.map_err(|cause| Refusal::fault(format!("the Airflow's answer cannot be read: {cause}")))?;
-        Ok((parts, body.to_bytes()))
+        Ok((headers::to_worker(parts), body.to_bytes()))
     }
 
     async fn send(&self, call: Outgoing, signature: Signature<'_>) -> Result<Response<Incoming>, Refusal> {
