@@ -69,6 +69,7 @@ struct Shared {
     faults: Mutex<VecDeque<Fault>>,
     renews: Mutex<bool>,
     condition: Mutex<Condition>,
+    looks: AtomicUsize,
     /// How many bytes of the body that is being received have come.
     received: watch::Sender<usize>,
     /// How many bytes of endless answers were made.
@@ -134,6 +135,7 @@ impl Airflow {
             faults: Mutex::default(),
             renews: Mutex::default(),
             condition: Mutex::new(Condition::good()),
+            looks: AtomicUsize::new(0),
             received: watch::Sender::new(0),
             made: Arc::default(),
         });
@@ -183,6 +185,11 @@ impl Airflow {
     /// Goes wrong at the next call.
     pub fn fail_next(&self, fault: Fault) {
         locked(&self.shared.faults).push_back(fault);
+    }
+
+    /// How often it was looked at: asked for its version.
+    pub fn looks(&self) -> usize {
+        self.shared.looks.load(Ordering::SeqCst)
     }
 
     /// Changes how it is, for all further calls.
@@ -357,6 +364,9 @@ async fn answer_undated(shared: &Shared, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let path = percent_decode_str(parts.uri.path()).decode_utf8_lossy().into_owned();
     let condition = locked(&shared.condition).clone();
+    if path == "/api/v2/version" {
+        shared.looks.fetch_add(1, Ordering::SeqCst);
+    }
     if let Some(response) = open(&condition, &parts.method, &path) {
         return response;
     }

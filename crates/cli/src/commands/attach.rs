@@ -36,7 +36,7 @@ pub(crate) struct Attach {
 
     /// Where Airlock reaches the Airflow's API server, for example http://airflow:8080.
     #[arg(long, value_name = "URL", value_parser = http_url)]
-    url: String,
+    airflow_url: String,
 
     /// A file with the Airflow's [api_auth] jwt_secret, to sign with; needed for edge3 below 5.0.
     #[arg(long, value_name = "FILE", group = "way")]
@@ -66,12 +66,12 @@ pub(crate) async fn attach(attach: Attach) -> anyhow::Result<()> {
     let client = attach.connection.client()?;
     let organization_id = attach.connection.organization(&client).await?;
     let path = InDeployment { organization_id, deployment_id: attach.deployment.as_str().into() };
-    let deployment = put(&client, &path, &attach.url, &way).await?;
+    let deployment = put(&client, &path, &attach.airflow_url, &way).await?;
     let check = client.call::<CheckAirflow>(&path, &NoQuery {}, &()).await?;
     if attach.connection.json {
         return output::json(&check);
     }
-    output::text(&format!("{} is attached to {}\n\n", deployment.id, attach.url.trim_end_matches('/')))?;
+    output::text(&format!("{} is attached to {}\n\n", deployment.id, attach.airflow_url.trim_end_matches('/')))?;
     airflow_check::print(&check)?;
     output::text(&what_is_left(&deployment, &check))
 }
