@@ -135,7 +135,7 @@ class Run:
     def state(self) -> str:
         return self.airflow.api("GET", self.path).expect(200).json["state"]
 
-    def end(self, seconds: float = 90, alive=()) -> str:
+    def end(self, seconds: float = 120, alive=()) -> str:
         """Waits for the run to end; its state."""
         until(f"{self.path} ends", lambda: self.state() in ("success", "failed"), seconds, alive)
         return self.state()

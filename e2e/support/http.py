@@ -5,6 +5,8 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
+from .processes import Unexpected
+
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -19,7 +21,7 @@ class Answer:
 
     def expect(self, status: int) -> "Answer":
         if self.status != status:
-            raise AssertionError(f"answered {self.status} instead of {status}: {self.body[:500]!r}")
+            raise Unexpected(f"answered {self.status} instead of {status}: {self.body[:500]!r}")
         return self
 
 

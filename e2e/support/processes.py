@@ -15,6 +15,10 @@ class Failed(Exception):
     """What the test set out to see was not seen."""
 
 
+class Unexpected(Failed):
+    """An answer was another than expected; it may be right later."""
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -25,12 +29,16 @@ def until(what: str, probe, seconds: float = 60, alive=()):
     """The first answer of `probe` that is true, unless one of the processes `alive` ends first."""
     give_up = time.monotonic() + seconds
     while True:
-        if found := probe():
-            return found
+        seen = ""
+        try:
+            if found := probe():
+                return found
+        except Unexpected as answer:
+            seen = f"; {answer}"
         for process in alive:
             process.expect_running(f"while waiting: {what}")
         if time.monotonic() > give_up:
-            raise Failed(f"not within {seconds:.0f} s: {what}")
+            raise Failed(f"not within {seconds:.0f} s: {what}{seen}")
         time.sleep(0.1)
 
 
