@@ -6,9 +6,9 @@ use airlock_contract::{
     wire::{Agent as View, AgentAction, AgentActionRequest, AgentSort, AgentStatus, ListAgentsQuery, NoQuery},
 };
 use airlock_core::Env;
-use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use clap::{Subcommand, builder::PossibleValuesParser};
 
-use super::connection::Connection;
+use super::connection::At;
 use crate::output;
 
 /// What is shown of one agent.
@@ -83,16 +83,6 @@ pub(crate) enum Agent {
     },
 }
 
-/// Which Deployment's agents.
-#[derive(Args)]
-pub(crate) struct At {
-    #[command(flatten)]
-    connection: Connection,
-    /// The Deployment.
-    #[arg(long, env = "AIRLOCK_DEPLOYMENT", value_name = "ID")]
-    deployment: String,
-}
-
 pub(crate) async fn run(command: Agent) -> anyhow::Result<()> {
     match command {
         Agent::List { at, status, include_deleted, offset, limit } => {
@@ -104,13 +94,13 @@ pub(crate) async fn run(command: Agent) -> anyhow::Result<()> {
             if at.connection.json { output::json(&page) } else { table(&page.agents) }
         }
         Agent::Get { at, id } => {
-            let (client, path) = at.reach_one(&id).await?;
+            let (client, path) = reach_one(&at, &id).await?;
             show(&at, &client.call::<GetAgent>(&path, &NoQuery {}, &()).await?)
         }
         Agent::Cordon { at, id, reason } => act(&at, &id, AgentAction::Cordon, reason).await,
         Agent::Uncordon { at, id } => act(&at, &id, AgentAction::Uncordon, None).await,
         Agent::Delete { at, id } => {
-            let (client, path) = at.reach_one(&id).await?;
+            let (client, path) = reach_one(&at, &id).await?;
             client.call::<DeleteAgent>(&path, &NoQuery {}, &()).await?;
             if at.connection.json { Ok(()) } else { output::text(&format!("{id} is deleted\n")) }
         }
@@ -118,22 +108,14 @@ pub(crate) async fn run(command: Agent) -> anyhow::Result<()> {
 }
 
 async fn act(at: &At, id: &str, action: AgentAction, reason: Option<String>) -> anyhow::Result<()> {
-    let (client, path) = at.reach_one(id).await?;
+    let (client, path) = reach_one(at, id).await?;
     let body = AgentActionRequest { action, reason };
     show(at, &client.call::<TriggerAgentAction>(&path, &NoQuery {}, &body).await?)
 }
 
-impl At {
-    async fn reach(&self) -> anyhow::Result<(airlock_client::Client, InDeployment)> {
-        let client = self.connection.client()?;
-        let organization_id = self.connection.organization(&client).await?;
-        Ok((client, InDeployment { organization_id, deployment_id: self.deployment.as_str().into() }))
-    }
-
-    async fn reach_one(&self, id: &str) -> anyhow::Result<(airlock_client::Client, OneAgent)> {
-        let (client, InDeployment { organization_id, deployment_id }) = self.reach().await?;
-        Ok((client, OneAgent { organization_id, deployment_id, agent_id: id.into() }))
-    }
+async fn reach_one(at: &At, id: &str) -> anyhow::Result<(airlock_client::Client, OneAgent)> {
+    let (client, InDeployment { organization_id, deployment_id }) = at.reach().await?;
+    Ok((client, OneAgent { organization_id, deployment_id, agent_id: id.into() }))
 }
 
 fn show(at: &At, agent: &View) -> anyhow::Result<()> {

@@ -9,9 +9,9 @@ use airlock_contract::{
 };
 use airlock_core::agent_key::AgentPublicKey;
 use anyhow::Context;
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 
-use super::connection::Connection;
+use super::connection::At;
 use crate::output;
 
 /// What is shown of one token.
@@ -85,16 +85,6 @@ pub(crate) enum AgentToken {
     },
 }
 
-/// Which Deployment's tokens.
-#[derive(Args)]
-pub(crate) struct At {
-    #[command(flatten)]
-    connection: Connection,
-    /// The Deployment.
-    #[arg(long, env = "AIRLOCK_DEPLOYMENT", value_name = "ID")]
-    deployment: String,
-}
-
 pub(crate) async fn run(command: AgentToken) -> anyhow::Result<()> {
     match command {
         AgentToken::Create { at, name, description, expires_in_days, agent_name, queues, public_key_file } => {
@@ -117,28 +107,20 @@ pub(crate) async fn run(command: AgentToken) -> anyhow::Result<()> {
             if at.connection.json { output::json(&page) } else { table(&page.tokens) }
         }
         AgentToken::Get { at, id } => {
-            let (client, path) = at.reach_one(&id).await?;
+            let (client, path) = reach_one(&at, &id).await?;
             show(&at, &client.call::<GetAgentToken>(&path, &NoQuery {}, &()).await?)
         }
         AgentToken::Delete { at, id } => {
-            let (client, path) = at.reach_one(&id).await?;
+            let (client, path) = reach_one(&at, &id).await?;
             client.call::<DeleteAgentToken>(&path, &NoQuery {}, &()).await?;
             if at.connection.json { Ok(()) } else { output::text(&format!("{id} is deleted\n")) }
         }
     }
 }
 
-impl At {
-    async fn reach(&self) -> anyhow::Result<(airlock_client::Client, InDeployment)> {
-        let client = self.connection.client()?;
-        let organization_id = self.connection.organization(&client).await?;
-        Ok((client, InDeployment { organization_id, deployment_id: self.deployment.as_str().into() }))
-    }
-
-    async fn reach_one(&self, id: &str) -> anyhow::Result<(airlock_client::Client, OneAgentToken)> {
-        let (client, InDeployment { organization_id, deployment_id }) = self.reach().await?;
-        Ok((client, OneAgentToken { organization_id, deployment_id, agent_token_id: id.into() }))
-    }
+async fn reach_one(at: &At, id: &str) -> anyhow::Result<(airlock_client::Client, OneAgentToken)> {
+    let (client, InDeployment { organization_id, deployment_id }) = at.reach().await?;
+    Ok((client, OneAgentToken { organization_id, deployment_id, agent_token_id: id.into() }))
 }
 
 /// Reads a public key. It is looked at here already, so that a private key does not leave the

@@ -1,7 +1,12 @@
 //! How the commands reach a server, and which Organization they mean.
 
 use airlock_client::Client;
-use airlock_contract::{OrganizationId, operations::ListOrganizations, path::Root, wire::ListOrganizationsQuery};
+use airlock_contract::{
+    OrganizationId,
+    operations::ListOrganizations,
+    path::{InDeployment, Root},
+    wire::ListOrganizationsQuery,
+};
 use anyhow::{Context, bail};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
@@ -49,5 +54,24 @@ impl Connection {
         let page = client.call::<ListOrganizations>(&Root, &query, &()).await?;
         let first = page.organizations.into_iter().next();
         Ok(first.context("the token belongs to no Organization; give --organization")?.id)
+    }
+}
+
+/// A Deployment on a server.
+#[derive(Args)]
+pub(crate) struct At {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// The Deployment.
+    #[arg(long, env = "AIRLOCK_DEPLOYMENT", value_name = "ID")]
+    deployment: String,
+}
+
+impl At {
+    /// A client, and the path of the Deployment.
+    pub(crate) async fn reach(&self) -> anyhow::Result<(Client, InDeployment)> {
+        let client = self.connection.client()?;
+        let organization_id = self.connection.organization(&client).await?;
+        Ok((client, InDeployment { organization_id, deployment_id: self.deployment.as_str().into() }))
     }
 }
