@@ -161,6 +161,36 @@ on_both! {
         stop(work).await;
     }
 
+    /// A job that was handed out while its token was being deleted, so that nobody saw it: it is
+    /// found, and failed.
+    async fn a_job_that_was_handed_out_meanwhile_is_found(world) {
+        let site = Site::with_secret(&world).await;
+        let (worker, ..) = site.running(&world, "w1", "cut", TASK).await;
+        let work = at_work(&world);
+        site.delete_token(&world, &worker.id).await;
+        finished(&world, &worker.id).await;
+        stop(work).await;
+        assert_eq!(world.database.dump("cutoff_variables").await, "", "how the Airflow is reached is kept too long");
+        world.clock.advance(1);
+        world.database.execute("UPDATE agent_jobs SET ended_at = NULL, state = 'queued'").await;
+
+        let work = at_work(&world);
+        until("another record", async || (records(&world, "CutOff", &worker.id).await.len() == 2).then_some(())).await;
+        let begun = records(&world, "EndAgentToken", &worker.id).await;
+        let reason = "the token was deleted at 2026-01-01T00:00:00Z, while a job was handed out";
+        assert_eq!((begun.len(), &begun[0]["reason"]), (1, &json!(reason)));
+        stop(work).await;
+
+        world.clock.advance(8 * 86_400);
+        let work = at_work(&world);
+        until("nothing is kept", async || {
+            let kept = world.database.dump("cutoffs").await + &world.database.dump("agent_jobs").await;
+            kept.is_empty().then_some(())
+        })
+        .await;
+        stop(work).await;
+    }
+
     /// How the Airflow is reached outlives the Deployment that said it.
     async fn a_deleted_deployment_is_finished_too(world) {
         let site = Site::with_secret(&world).await;

@@ -40,8 +40,12 @@ use crate::{
     change::{self, Change},
 };
 
-/// How often the database is asked for what is left to do, and for tokens that have ended.
+/// How often the database is asked for what is left to do.
 const POLL: Duration = Duration::from_secs(1);
+
+/// After how many such polls it is asked for tokens that have ended by themselves. They are
+/// refused by then; this is about what Airflow shows of them.
+const FIND_EVERY: u32 = 5;
 
 /// How many tokens are worked on at a time.
 const AT_ONCE: usize = 32;
@@ -73,14 +77,15 @@ impl Wake {
 pub(crate) async fn run(app: &App) {
     let mut ticks = interval(POLL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut polls = (0..FIND_EVERY).cycle();
     let mut working = JoinSet::new(); // whose tasks end with it
     loop {
-        let has_ticked = tokio::select! {
-            _ = ticks.tick() => true,
-            () = app.cutoffs.0.notified() => false,
-            Some(_) = working.join_next() => false,
+        let poll = tokio::select! {
+            _ = ticks.tick() => polls.next(),
+            () = app.cutoffs.0.notified() => None,
+            Some(_) = working.join_next() => None,
         };
-        let ended = if has_ticked { find_ended(app).await } else { Ok(()) };
+        let ended = if poll == Some(0) { find_ended(app).await } else { Ok(()) };
         match claim(app, AT_ONCE.saturating_sub(working.len())).await {
             Ok(claimed) => claimed.into_iter().for_each(|cutoff| _ = working.spawn(work(app.clone(), cutoff))),
             Err(cause) => tracing::warn!(%cause, "what is left to do in Airflow cannot be read"),

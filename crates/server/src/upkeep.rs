@@ -12,6 +12,9 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const COUNT_EVERY: usize = 15;
 const TIDY_EVERY: usize = 60;
 
+/// For how many seconds jobs and cut-offs that are over are kept.
+const ENDED_KEPT: i64 = 7 * 86_400;
+
 pub(crate) async fn run(app: &App) {
     let mut ticks = interval(FLUSH_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -59,6 +62,7 @@ async fn tidy(app: &App) -> Result<()> {
     app.gate.replays.tidy(app.env.now());
     let upkeep = app.store.upkeep().await?;
     upkeep.keep_refusals(app.settings.refusals_kept).await?;
+    upkeep.forget_ended_before(app.env.now().plus_seconds(-ENDED_KEPT)).await?;
     if let Some(days) = app.settings.audit_retention_days {
         let days = i64::from(days.get());
         upkeep.forget_audit_before(app.env.now().plus_seconds(-days * 86_400)).await?;

@@ -88,6 +88,7 @@ CREATE TABLE cutoffs (
 );
 CREATE INDEX cutoffs_due ON cutoffs (done_at, next_at);
 CREATE INDEX cutoffs_of_token ON cutoffs (token_id);
+CREATE INDEX agent_jobs_ended ON agent_jobs (ended_at);
 CREATE INDEX agent_jobs_live ON agent_jobs (token_id) WHERE ended_at IS NULL;
 
 -- How the Airflow was reached then: the variables of a Deployment that may be deleted together

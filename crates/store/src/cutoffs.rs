@@ -254,6 +254,8 @@ impl Cutoff {
     pub async fn settle(&self, w: &Writing, fault: Option<&str>, now: Time) -> Result<(i64, u64)> {
         let sql = "UPDATE cutoffs SET done_at = $1, fault = $2 WHERE id = $3 AND done_at IS NULL";
         w.conn().execute(sql, params![now, fault, &self.id]).await?;
+        // The Airflow's secret may be among them, of a Deployment that is gone.
+        w.conn().execute("DELETE FROM cutoff_variables WHERE cutoff_id = $1", params![&self.id]).await?;
         let sql = format!(
             "UPDATE agent_jobs SET state = 'failed', ended_at = $3, updated_at = $3, task_token = NULL, \
              task_token_key = NULL WHERE token_id = $1 AND ended_at IS NULL AND {}",
@@ -305,6 +307,17 @@ impl Upkeep {
     pub async fn postpone_cutoff(&self, cutoff: &Cutoff, fault: &str, until: Time) -> Result<()> {
         let sql = "UPDATE cutoffs SET next_at = $1, fault = $2 WHERE id = $3 AND done_at IS NULL";
         self.conn.execute(sql, params![until, fault, &cutoff.id]).await?;
+        Ok(())
+    }
+
+    /// Removes what was over before a time: cut-offs, of which the audit log tells, and jobs.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn forget_ended_before(&self, time: Time) -> Result<()> {
+        self.conn.execute("DELETE FROM cutoffs WHERE done_at < $1", params![time]).await?;
+        self.conn.execute("DELETE FROM agent_jobs WHERE ended_at < $1", params![time]).await?;
         Ok(())
     }
 
