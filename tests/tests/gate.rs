@@ -53,6 +53,8 @@ async fn a_whole_life(world: &World, site: &Site) -> String {
     let path_of_task = format!("task-instances/{TASK}/heartbeat");
     worker.task_call(world, &renewed, "PUT", &path_of_task, &json!({})).await.expect_own(204);
     assert_eq!(site.airflow.last().claims["scope"], "execution");
+    let head = worker.task_call(world, &renewed, "HEAD", "xcoms/a/b/c/d", &Value::Null).await;
+    assert_eq!((head.status, head.headers.contains_key("content-length"), head.bytes.len()), (200, true, 0));
     let missing = worker.task_call(world, &renewed, "GET", "variables/missing", &Value::Null).await;
     assert_eq!((missing.status, &missing.json["detail"]["reason"]), (404, &json!("not_found")));
     assert_eq!(missing.headers["content-type"], "application/json");

@@ -84,7 +84,8 @@ impl Passage<'_> {
         let answer = tokio::select! {
             answer = upstream::call(self.app, &self.airflow.address, call, signature) => answer,
             () = progress.stalled(patience) => {
-                let error = format!("the Airflow has not answered within {} s", patience.as_secs());
+                let error =
+                    format!("nothing has moved for {} s, neither the call's body nor the Airflow's answer", patience.as_secs());
                 Err(Unanswered { fault: Some(UpstreamFault::TimedOut), error: Error::Busy(error) })
             }
             () = lifeline::of(self.app, self.token) => return Err((self.cut)()),
