@@ -177,7 +177,7 @@ on_both! {
         let work = at_work(&world);
         until("another record", async || (records(&world, "CutOff", &worker.id).await.len() == 2).then_some(())).await;
         let begun = records(&world, "EndAgentToken", &worker.id).await;
-        let reason = "the token was deleted at 2026-01-01T00:00:00Z, while a job was handed out";
+        let reason = "the token was deleted at 2026-01-01T00:00:00Z, and its agent was seen once more";
         assert_eq!((begun.len(), &begun[0]["reason"]), (1, &json!(reason)));
         stop(work).await;
 
@@ -256,6 +256,28 @@ on_both! {
         assert_eq!(record["outcome"], "CHANGED", "{record}");
         let pushed = asked(&site, before).into_iter().filter(|call| call.contains("/logs/push/")).count();
         assert_eq!(pushed, 2, "one of them was refused");
+        stop(work).await;
+    }
+
+    /// Airlock ends in the middle of a try: the next process makes it again, once the claim of the
+    /// first has run out.
+    async fn a_try_that_was_broken_off_is_made_again(world) {
+        let site = Site::with_secret(&world).await;
+        let (worker, _, token) = site.running(&world, "w1", "cut", TASK).await;
+        start_task(&world, &worker, &token).await;
+        let before = site.airflow.calls().len();
+        site.airflow.fail_next(Fault::Hangs);
+        site.delete_token(&world, &worker.id).await;
+        let work = at_work(&world);
+        until("a first try", async || (site.airflow.calls().len() == before + 1).then_some(())).await;
+        stop(work).await;
+        let world = world.restarted().await;
+        let work = at_work(&world);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        assert_eq!(site.airflow.calls().len(), before + 1, "the other may still be at it");
+        world.clock.advance(35);
+        let record = finished(&world, &worker.id).await;
+        assert_eq!(record["reason"], "tasks failed in Airflow: 1; workers offline: 1", "{record}");
         stop(work).await;
     }
 

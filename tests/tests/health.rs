@@ -160,6 +160,10 @@ on_both! {
     async fn an_edge_provider_that_is_too_old_is_told(world) {
         let site = Site::with_keys(&world).await;
         let worker = site.worker(&world, "w1").await;
+        let mut ancient = worker.state("starting");
+        ancient["sysinfo"]["edge_provider_version"] = json!("1.0.0");
+        worker.call(&world, "POST", "worker/w1", &ancient).await.expect_own(200);
+        assert_wrong(&world, &site.deployment, "VERSION", "the edge provider 1.0.0 is too old").await;
         let mut body = worker.state("starting");
         body["sysinfo"]["edge_provider_version"] = json!("3.8.0");
         worker.call(&world, "POST", "worker/w1", &body).await.expect_own(200);

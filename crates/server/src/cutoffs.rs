@@ -53,9 +53,10 @@ const AT_ONCE: usize = 32;
 /// How many tasks of a token are failed at a time.
 const TASKS_AT_ONCE: usize = 16;
 
-/// How long one try may take. Others leave the row alone a little longer.
-const TRY: Duration = Duration::from_secs(60);
-const CLAIM_SECONDS: i64 = 75;
+/// How long one try may take. Others leave the row alone a little longer: so long does a try have
+/// to wait that was broken off by the end of the process.
+const TRY: Duration = Duration::from_secs(30);
+const CLAIM_SECONDS: i64 = 35;
 
 /// After how many seconds it is given up: Airflow's own time-outs are long over by then.
 const GIVE_UP_SECONDS: i64 = 86_400;
@@ -123,7 +124,9 @@ impl Change for Begin<'_> {
     async fn make(&self, w: &Writing) -> Result<((), Entry)> {
         let Ended { token, organization, end_at, deleted_at } = self.ended;
         let (cause, reason) = match (deleted_at, end_at) {
-            (Some(at), _) => (Cause::Deleted, format!("the token was deleted at {at}, while a job was handed out")),
+            (Some(at), _) => {
+                (Cause::Deleted, format!("the token was deleted at {at}, and its agent was seen once more"))
+            }
             (None, Some(at)) => (Cause::Expired, format!("the token expired at {at}")),
             (None, None) => return Err(Error::internal("a token that has not ended was taken for one that has")),
         };

@@ -29,6 +29,9 @@ const SKEW: i64 = 10;
 /// The oldest Airflow whose workers have the edge API that the gate speaks.
 const OLDEST_AIRFLOW: u32 = 3;
 
+/// The oldest edge provider that was tried with the gate, as major and minor version.
+const OLDEST_EDGE: (u32, u32) = (1, 1);
+
 /// The oldest edge provider that has `[edge] trusted_jwks_url`.
 const OLDEST_EDGE_WITH_JWKS: u32 = 5;
 
@@ -191,6 +194,11 @@ fn major(version: &str) -> Option<u32> {
     version.split('.').next()?.parse().ok()
 }
 
+/// Major and minor version.
+fn minor(version: &str) -> Option<(u32, u32)> {
+    Some((major(version)?, version.split('.').nth(1)?.parse().ok()?))
+}
+
 fn attachment(airflow: &Airflow) -> Finding {
     let Some(url) = &airflow.address.url else {
         return Err(format!("no Airflow is attached: the environment variable {BASE_URL} is missing"));
@@ -232,6 +240,10 @@ fn versions(look: &Look, airflow: &Airflow) -> Finding {
         return Err(format!("Airflow {version} is too old: remote agents need Airflow {OLDEST_AIRFLOW}.0 or later"));
     }
     let Some(edge) = &look.edge_version else { return Ok(format!("Airflow {version}")) };
+    if minor(edge).is_some_and(|minor| minor < OLDEST_EDGE) {
+        let (major, minor) = OLDEST_EDGE;
+        return Err(format!("the edge provider {edge} is too old: the gate needs {major}.{minor} or later"));
+    }
     let has_own_key = matches!(airflow.address.signing, Signing::OwnKey { .. });
     if has_own_key && major(edge).is_some_and(|major| major < OLDEST_EDGE_WITH_JWKS) {
         return Err(format!(
