@@ -5,10 +5,11 @@
 
 use std::{pin::Pin, time::Duration};
 
+use airlock_contract::Time;
 use airlock_store::live_tokens::LiveToken;
 use tokio::time::sleep;
 
-use crate::{App, verify};
+use crate::App;
 
 /// How often it is looked whether a token has expired while a call goes on.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -18,20 +19,19 @@ pub(crate) type Lifeline = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What ends when a token does; also when nobody can say any more whether it is good.
 pub(crate) fn of(app: &App, token: &LiveToken) -> Lifeline {
-    let (app, token) = (app.clone(), token.clone());
+    let (app, id, end) = (app.clone(), token.id.clone(), token.end_at);
     Box::pin(async move {
         tokio::select! {
-            () = app.store.until_taken(&token.id) => {}
-            () = until_expired(&app, &token) => {}
+            () = app.store.until_taken(&id) => {}
+            () = until(&app, end) => {}
         }
     })
 }
 
-async fn until_expired(app: &App, token: &LiveToken) {
-    if token.end_at.is_none() {
-        return std::future::pending().await;
-    }
-    while verify::refuse_ended(token, app.env.now()).is_ok() {
+/// Waits for a time, by the server's clock; for ever when there is none.
+async fn until(app: &App, end: Option<Time>) {
+    let Some(end) = end else { return std::future::pending().await };
+    while app.env.now() < end {
         sleep(LOOK_EVERY).await;
     }
 }
