@@ -222,7 +222,7 @@ on_both! {
             let _ = one.await;
         }
         // When nobody looks any more, nothing is claimed.
-        world.clock.advance(91);
+        world.clock.advance(151);
         let shown = until_status(&world, id, "UNKNOWN").await;
         assert!(shown["statusReason"].as_str().is_some_and(|reason| reason.contains("last looked at at")), "{shown}");
         let page = world.get(&world.path("/deployments")).await.expect(200);

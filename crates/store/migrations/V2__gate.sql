@@ -111,7 +111,10 @@ CREATE TABLE deployment_health (
     reason          TEXT,
     airflow_version TEXT,
     edge_version    TEXT,
-    checked_at      BIGINT NOT NULL
+    -- When somebody last set out to look; others leave it alone for a while.
+    claimed_at      BIGINT NOT NULL,
+    -- When the last look that was finished began; absent until the first is.
+    checked_at      BIGINT
 );
 
 -- How often rights were taken away: the number of the newest revocation. One row.

@@ -25,8 +25,8 @@ record! {
         pub airflow_version: Option<String> = "airflow_version",
         /// The version of its edge provider, if it was learned.
         pub edge_version: Option<String> = "edge_version",
-        /// When somebody last set out to look.
-        pub checked_at: Time = "checked_at",
+        /// When the look began; absent while the first is under way.
+        pub checked_at: Option<Time> = "checked_at",
     }
 }
 
@@ -50,8 +50,8 @@ pub async fn of(db: &impl Reads, deployments: &[Deployment]) -> Result<Vec<Healt
 pub async fn due(db: &impl Reads, since: Time, most: u32) -> Result<Vec<DeploymentId>> {
     let sql = "SELECT v.deployment_id FROM deployment_variables v \
                LEFT JOIN deployment_health h ON h.deployment_id = v.deployment_id \
-               WHERE v.name = 'AIRFLOW__API__BASE_URL' AND (h.checked_at IS NULL OR h.checked_at <= $1) \
-               ORDER BY COALESCE(h.checked_at, 0), v.deployment_id LIMIT $2";
+               WHERE v.name = 'AIRFLOW__API__BASE_URL' AND (h.claimed_at IS NULL OR h.claimed_at <= $1) \
+               ORDER BY COALESCE(h.claimed_at, 0), v.deployment_id LIMIT $2";
     let ids: Vec<(DeploymentId,)> = db.conn().all(sql, params![since, most]).await?;
     Ok(ids.into_iter().map(|(id,)| id).collect())
 }
@@ -75,9 +75,9 @@ impl Upkeep {
     ///
     /// Those of the database.
     pub async fn claim_check(&self, deployment: &DeploymentId, since: Time, now: Time) -> Result<bool> {
-        let sql = "INSERT INTO deployment_health (deployment_id, status, checked_at) \
+        let sql = "INSERT INTO deployment_health (deployment_id, status, claimed_at) \
                    SELECT d.id, $1, CAST($2 AS BIGINT) FROM deployments d WHERE d.id = $3 \
-                   ON CONFLICT (deployment_id) DO UPDATE SET checked_at = $2 WHERE deployment_health.checked_at <= $4";
+                   ON CONFLICT (deployment_id) DO UPDATE SET claimed_at = $2 WHERE deployment_health.claimed_at <= $4";
         let status = DeploymentStatus::Unknown.as_str();
         Ok(self.conn.execute(sql, params![status, now, deployment, since]).await? > 0)
     }
@@ -90,7 +90,8 @@ impl Upkeep {
     pub async fn record_check(&self, found: &Health) -> Result<()> {
         // A version that could not be learned this time is still the last that is known.
         let sql = "INSERT INTO deployment_health (deployment_id, status, reason, airflow_version, edge_version, \
-                   checked_at) SELECT d.id, $1, $2, $3, $4, CAST($5 AS BIGINT) FROM deployments d WHERE d.id = $6 \
+                   claimed_at, checked_at) SELECT d.id, $1, $2, $3, $4, CAST($5 AS BIGINT), CAST($5 AS BIGINT) \
+                   FROM deployments d WHERE d.id = $6 \
                    ON CONFLICT (deployment_id) DO UPDATE SET status = excluded.status, reason = excluded.reason, \
                    airflow_version = COALESCE(excluded.airflow_version, deployment_health.airflow_version), \
                    edge_version = COALESCE(excluded.edge_version, deployment_health.edge_version), \

@@ -28,8 +28,10 @@ const POLL: Duration = Duration::from_secs(1);
 /// How many Airflows are looked at at a time.
 const AT_ONCE: usize = 32;
 
-/// How many looks may be missed before nothing is claimed to be known.
+/// How many looks may be missed before nothing is claimed to be known, and for how many seconds the
+/// next one may still be under way: each of its questions has its time-out.
 const MISSED: u32 = 3;
+const UNDER_WAY: i64 = 60;
 
 /// Looks until it is dropped.
 pub(crate) async fn run(app: &App) {
@@ -90,7 +92,7 @@ pub(crate) async fn look(app: &App, deployment: &DeploymentId) -> Result<Airflow
             reason: found.status_reason.clone(),
             airflow_version: found.airflow_version.clone(),
             edge_version: found.edge_version.clone(),
-            checked_at: found.checked_at,
+            checked_at: Some(found.checked_at),
         })
         .await?;
     upkeep.commit().await?;
@@ -112,19 +114,19 @@ pub(crate) fn status(
     }
     let changed = variables.iter().filter(|variable| variable.name.starts_with("AIRFLOW__"));
     let changed = changed.map(|variable| variable.updated_at).max();
-    match found {
-        Some(found) if changed.is_some_and(|changed| changed > found.checked_at) => {
+    match found.and_then(|found| Some((found, found.checked_at?))) {
+        Some((_, checked_at)) if changed.is_some_and(|changed| changed > checked_at) => {
             unknown("its Airflow has not been looked at since its environment variables were changed".into())
         }
-        Some(found) if is_stale(app, found.checked_at) => {
-            unknown(format!("its Airflow was last looked at at {}", found.checked_at))
+        Some((_, checked_at)) if is_stale(app, checked_at) => {
+            unknown(format!("its Airflow was last looked at at {checked_at}"))
         }
-        Some(found) => (found.status, found.reason.clone(), version),
+        Some((found, _)) => (found.status, found.reason.clone(), version),
         None => unknown("its Airflow has not been looked at yet".into()),
     }
 }
 
 fn is_stale(app: &App, checked_at: Time) -> bool {
     let longest = i64::from(app.settings.airflow_check_interval.saturating_mul(MISSED));
-    app.env.now() > checked_at.plus_seconds(longest)
+    app.env.now() > checked_at.plus_seconds(longest + UNDER_WAY)
 }
