@@ -65,7 +65,8 @@ async fn a_whole_life(world: &World, site: &Site) -> String {
     worker.call(world, "PATCH", &format!("jobs/state/{path}/success"), &Value::Null).await.expect_own(200);
     worker.heartbeat(world, "offline").await.expect_own(200);
 
-    // The job is over, and so is what its token opens.
+    // The job is over, and so is what its token opens; saying that it runs does not begin it again.
+    worker.call(world, "PATCH", &format!("jobs/state/{path}/running"), &Value::Null).await.expect_own(200);
     let late = worker.task_call(world, &renewed, "GET", "variables/x", &Value::Null).await;
     assert_eq!((late.status, &late.json["detail"]["reason"]), (410, &json!("job_ended")));
     worker.id

@@ -197,9 +197,11 @@ impl<'a> Caller<'a> {
         }
         let (parts, answer) = self.send(bytes).await?;
         if parts.status.is_success() {
-            let has_ended = !matches!(state, JobState::Running);
-            let r = app.store.recording().await?;
-            jobs::report(&r, &job.id, state.as_str(), has_ended, app.env.now()).await?;
+            let (r, now) = (app.store.recording().await?, app.env.now());
+            match state {
+                JobState::Running => jobs::report(&r, &job.id, state.as_str(), now).await?,
+                JobState::Success | JobState::Failed => jobs::end(&r, &job.id, state.as_str(), now).await?,
+            }
             r.commit().await?;
         }
         Ok(Response::from_parts(parts, Body::from(answer)))

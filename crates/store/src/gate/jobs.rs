@@ -139,24 +139,38 @@ pub async fn find_task(db: &impl Reads, token: &LiveToken, ti_id: &str) -> Resul
     db.conn().one(&sql, params![&token.deployment, ti_id, &token.id]).await
 }
 
-/// Keeps what an agent said of a job.
+/// Keeps what an agent said of a job that goes on. One that has ended does not begin again, unless
+/// it is handed out again.
 ///
 /// # Errors
 ///
 /// Those of the database.
-pub async fn report(r: &Recording, job: &AgentJobId, state: &str, has_ended: bool, now: Time) -> Result<()> {
-    let sql = "UPDATE agent_jobs SET state = $1, updated_at = $2, ended_at = $3 WHERE id = $4";
-    r.conn().execute(sql, params![state, now, has_ended.then_some(now), job]).await?;
+pub async fn report(r: &Recording, job: &AgentJobId, state: &str, now: Time) -> Result<()> {
+    let sql = "UPDATE agent_jobs SET state = $1, updated_at = $2 WHERE id = $3 AND ended_at IS NULL";
+    r.conn().execute(sql, params![state, now, job]).await?;
     Ok(())
 }
 
-/// Keeps a newer task token of a job.
+/// Keeps how a job ended. Nobody has to end its task any more, so its token goes.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn end(r: &Recording, job: &AgentJobId, state: &str, now: Time) -> Result<()> {
+    let sql = "UPDATE agent_jobs SET state = $1, updated_at = $2, ended_at = COALESCE(ended_at, $2), \
+               task_token = NULL, task_token_key = NULL WHERE id = $3";
+    r.conn().execute(sql, params![state, now, job]).await?;
+    Ok(())
+}
+
+/// Keeps a newer task token of a job that goes on.
 ///
 /// # Errors
 ///
 /// Those of the database.
 pub async fn renew_task_token(r: &Recording, job: &AgentJobId, task_token: &Sealed, now: Time) -> Result<()> {
-    let sql = "UPDATE agent_jobs SET task_token = $1, task_token_key = $2, updated_at = $3 WHERE id = $4";
+    let sql = "UPDATE agent_jobs SET task_token = $1, task_token_key = $2, updated_at = $3 \
+               WHERE id = $4 AND ended_at IS NULL";
     r.conn().execute(sql, params![task_token.bytes.as_slice(), &task_token.key_id, now, job]).await?;
     Ok(())
 }
