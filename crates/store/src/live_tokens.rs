@@ -85,7 +85,7 @@ impl Store {
         let live = db.conn().count("SELECT COUNT(*) FROM agent_tokens WHERE deleted_at IS NULL", &[]).await?;
         registry.reserve(usize::try_from(live).unwrap_or_default());
         let sql = format!("SELECT {} FROM agent_tokens t WHERE t.deleted_at IS NULL", LiveToken::COLUMNS);
-        db.conn().each(&sql, &[], |token: LiveToken| registry.put(&token)).await?;
+        db.conn().each(&sql, &[], |token: LiveToken| registry.put(token)).await?;
         u64::try_from(revision).map_err(Error::internal)
     }
 

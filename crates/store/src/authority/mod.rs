@@ -106,7 +106,7 @@ impl Authority {
         let is_alone = self.lease.is_none();
         for change in changes {
             match change {
-                Change::New(token) | Change::Other(token) if is_alone => self.registry.put(token),
+                Change::New(token) | Change::Other(token) if is_alone => self.registry.put(token.clone()),
                 Change::New(token) => self.registry.put_if(token, removals),
                 Change::Other(token) => self.remove(&token.id), // it is read anew when it is next used
                 Change::Gone(id) => self.remove(id),

@@ -5,7 +5,9 @@
 //! for.
 
 use std::{
+    borrow::Borrow,
     collections::HashMap,
+    hash::{Hash, Hasher},
     sync::{
         PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -40,8 +42,35 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Inner {
     tokens: HashMap<Packed, Entry>,
-    places: Interned<(OrganizationId, DeploymentId)>,
+    places: Interned<Place>,
     keys: Interned<String>,
+}
+
+/// Where tokens belong. A Deployment's id says which Organization it is of.
+#[derive(Clone)]
+struct Place {
+    organization: OrganizationId,
+    deployment: DeploymentId,
+}
+
+impl Borrow<DeploymentId> for Place {
+    fn borrow(&self) -> &DeploymentId {
+        &self.deployment
+    }
+}
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        self.deployment == other.deployment
+    }
+}
+
+impl Eq for Place {}
+
+impl Hash for Place {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.deployment.hash(state);
+    }
 }
 
 /// An id of ours as a number: 24 base-36 digits fit into 125 bits.
@@ -90,7 +119,7 @@ impl Registry {
         Packed::of(id).is_some_and(|packed| self.read().tokens.contains_key(&packed))
     }
 
-    pub(crate) fn put(&self, token: &LiveToken) {
+    pub(crate) fn put(&self, token: LiveToken) {
         self.changed().put(token);
     }
 
@@ -99,7 +128,7 @@ impl Registry {
     pub(crate) fn put_if(&self, token: &LiveToken, removals: u64) {
         let mut inner = self.changed();
         if self.removals() == removals {
-            inner.put(token);
+            inner.put(token.clone());
         }
     }
 
@@ -142,22 +171,27 @@ impl Registry {
 }
 
 impl Inner {
-    fn put(&mut self, token: &LiveToken) {
+    fn put(&mut self, token: LiveToken) {
         let (Some(packed), Ok(generation)) = (Packed::of(&token.id), u32::try_from(token.stored.generation)) else {
             return; // none of ours; the database answers for it
         };
-        let rest = Rest {
-            public_key: token.public_key.clone(),
-            agent_name: token.agent_name.clone(),
-            queues: token.queues.clone(),
-        };
+        let LiveToken {
+            organization, deployment, name, stored, start_at, end_at, public_key, agent_name, queues, ..
+        } = token;
+        let rest = Rest { public_key, agent_name, queues };
         let has_rest = rest != Rest { public_key: None, agent_name: None, queues: None };
         let entry = Entry {
-            start_at: token.start_at,
-            end_at: token.end_at,
-            name: token.name.as_str().into(),
-            place: self.places.number(&(token.organization.clone(), token.deployment.clone())),
-            key: self.keys.number(&token.stored.key_id),
+            start_at,
+            end_at,
+            name: name.into_boxed_str(),
+            place: match self.places.number(&deployment) {
+                Some(number) => number,
+                None => self.places.add(Place { organization, deployment }),
+            },
+            key: match self.keys.number(stored.key_id.as_str()) {
+                Some(number) => number,
+                None => self.keys.add(stored.key_id),
+            },
             generation,
             rest: has_rest.then(|| Box::new(rest)),
         };
@@ -165,7 +199,7 @@ impl Inner {
     }
 
     fn live(&self, id: &AgentTokenId, entry: &Entry) -> LiveToken {
-        let (organization, deployment) = self.places.get(entry.place).clone();
+        let Place { organization, deployment } = self.places.get(entry.place).clone();
         let rest = entry.rest.as_deref();
         LiveToken {
             id: id.clone(),
@@ -211,14 +245,18 @@ impl<T> Default for Interned<T> {
     }
 }
 
-impl<T: Clone + Eq + std::hash::Hash> Interned<T> {
-    fn number(&mut self, value: &T) -> u32 {
-        if let Some(number) = self.numbers.get(value) {
-            return *number;
-        }
+impl<T: Clone + Eq + Hash> Interned<T> {
+    fn number<Q: Eq + Hash + ?Sized>(&self, value: &Q) -> Option<u32>
+    where
+        T: Borrow<Q>,
+    {
+        self.numbers.get(value).copied()
+    }
+
+    fn add(&mut self, value: T) -> u32 {
         let number = u32::try_from(self.values.len()).expect("there are fewer Deployments than 2^32");
         self.values.push(value.clone());
-        self.numbers.insert(value.clone(), number);
+        self.numbers.insert(value, number);
         number
     }
 
@@ -254,7 +292,7 @@ mod tests {
     fn what_was_put_is_found_as_it_was() {
         let registry = Registry::default();
         let (one, other) = (token(&ours(1)), token(&ours(2)));
-        registry.put(&one);
+        registry.put(one.clone());
         let Known::Live(found) = registry.find(&one.id) else { panic!("it is not there") };
         assert_eq!(format!("{found:?}"), format!("{one:?}"));
         assert!(matches!(registry.find(&other.id), Known::Unknown));
