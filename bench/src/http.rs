@@ -9,6 +9,9 @@ use tokio::{
     net::TcpStream,
 };
 
+/// The status of an answer that never has a body (RFC 9110 section 15.3.5).
+const NO_CONTENT: u16 = 204;
+
 /// Writes a request without a body.
 pub(crate) fn get(out: &mut Vec<u8>, path: &str, token: Option<&str>) {
     head(out, "GET", path, token);
@@ -28,6 +31,17 @@ pub(crate) fn post(out: &mut Vec<u8>, path: &str, token: &str, body: &str) {
 pub(crate) fn form(out: &mut Vec<u8>, path: &str, token: &str, body: &str) {
     head(out, "POST", path, Some(token));
     out.extend_from_slice(b"content-type: application/x-www-form-urlencoded\r\ncontent-length: ");
+    out.extend_from_slice(body.len().to_string().as_bytes());
+    out.extend_from_slice(b"\r\n\r\n");
+    out.extend_from_slice(body.as_bytes());
+}
+
+/// Writes what a worker or a task sends: it signs each request, and its body is JSON.
+pub(crate) fn signed(out: &mut Vec<u8>, method: &str, path: &str, authorization: &str, body: &str) {
+    head(out, method, path, None);
+    for part in ["authorization: ", authorization, "\r\ncontent-type: application/json\r\ncontent-length: "] {
+        out.extend_from_slice(part.as_bytes());
+    }
     out.extend_from_slice(body.len().to_string().as_bytes());
     out.extend_from_slice(b"\r\n\r\n");
     out.extend_from_slice(body.as_bytes());
@@ -83,12 +97,15 @@ fn whole(buffer: &[u8]) -> anyhow::Result<Option<(u16, Range<usize>)>> {
     let head = std::str::from_utf8(&buffer[..end]).context("a head that is not UTF-8")?;
     let mut lines = head.split("\r\n");
     let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")).and_then(|rest| rest.get(..3));
-    let status = status.context("an answer that is not HTTP/1.1")?.parse()?;
+    let status: u16 = status.context("an answer that is not HTTP/1.1")?.parse()?;
     let length = lines.find_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then(|| value.trim())
     });
-    let length: usize = length.context("an answer without content-length")?.parse()?;
+    let length: usize = match length {
+        None if status == NO_CONTENT => 0,
+        length => length.context("an answer without content-length")?.parse()?,
+    };
     let body = end + 4..end + 4 + length;
     ensure!(buffer.len() <= body.end, "more than one answer to one request");
     Ok((buffer.len() == body.end).then_some((status, body)))
@@ -105,6 +122,8 @@ mod tests {
             assert!(whole(&answer[..end]).expect("so far good").is_none(), "{end}");
         }
         assert_eq!(whole(answer).expect("good"), Some((200, answer.len() - 2..answer.len())));
+        let empty = b"HTTP/1.1 204 No Content\r\nx: y\r\n\r\n";
+        assert_eq!(whole(empty).expect("good"), Some((204, empty.len()..empty.len())));
         assert!(whole(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\nHTTP").is_err());
         assert!(whole(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }

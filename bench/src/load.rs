@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 
-use crate::{http::Connection, machine, server::Server};
+use crate::{http::Connection, machine};
 
 /// What is sent before the measured time begins, so that connections, caches and prepared
 /// statements are there.
@@ -17,6 +17,19 @@ pub(crate) const WARM_UP: Duration = Duration::from_secs(1);
 
 /// How long a row may take beyond its time before it is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a load goes, and the process whose processor time it costs.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) pid: u32,
+}
+
+impl Target {
+    fn cpu_time(self) -> anyhow::Result<Duration> {
+        machine::cpu_time(&self.pid.to_string())
+    }
+}
 
 /// One kind of load.
 pub(crate) struct Load {
@@ -65,14 +78,21 @@ pub(crate) struct Figures {
     pub(crate) p50: Duration,
     /// 99 of 100 requests were answered within this time.
     pub(crate) p99: Duration,
-    /// The processor time of the server, and of the clients.
+    /// The processor time of the target, and of the clients.
     pub(crate) server_cpu: Duration,
     pub(crate) client_cpu: Duration,
 }
 
-/// Puts a load on the server for a time. Anything that is not the expected answer is an error.
-pub(crate) async fn measure(server: &Server, load: Load, time: Duration) -> anyhow::Result<Figures> {
-    let address = server.first.address;
+impl Figures {
+    /// A processor time by the requests that it was used for, in microseconds.
+    pub(crate) fn each(&self, cpu: Duration) -> f64 {
+        cpu.as_secs_f64() * 1e6 / self.requests as f64
+    }
+}
+
+/// Puts a load on a server for a time. Anything that is not the expected answer is an error.
+pub(crate) async fn measure(target: Target, load: Load, time: Duration) -> anyhow::Result<Figures> {
+    let address = target.address;
     let mut first = Vec::new();
     ensure!(load.requests.next(&mut first), "there is no request");
     let mut connection = Connection::open(address).await?;
@@ -89,13 +109,13 @@ pub(crate) async fn measure(server: &Server, load: Load, time: Duration) -> anyh
             clients.spawn_local(client(address, Rc::clone(&load), from, until));
         }
         sleep_until(from).await;
-        let (begun, server_before, client_before) = (Instant::now(), server.cpu_time()?, machine::cpu_time("self")?);
+        let (begun, server_before, client_before) = (Instant::now(), target.cpu_time()?, machine::cpu_time("self")?);
         let mut times = Vec::new();
         while let Some(client) = clients.join_next().await {
             times.append(&mut client??);
         }
         let elapsed = begun.elapsed();
-        let server_cpu = server.cpu_time()? - server_before;
+        let server_cpu = target.cpu_time()? - server_before;
         let client_cpu = machine::cpu_time("self")? - client_before;
         times.sort_unstable();
         let part = |of: f64| times.get((times.len() as f64 * of) as usize).copied();

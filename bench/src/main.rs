@@ -1,15 +1,23 @@
 //! Puts load on a real Airlock server and prints what it came to, as a table.
 //!
-//! `bench/load` builds and runs this; `bench/README.md` says what the rows mean.
+//! `bench/load`, `bench/verify` and `bench/gate` build and run this; `bench/README.md` says what
+//! the rows mean.
 
+mod gate;
+mod helper;
 mod http;
 mod load;
 mod machine;
+mod plain_proxy;
 mod server;
+mod table;
 mod tokens;
+mod upstream;
+mod worker;
 mod world;
 
 use std::{
+    future::Future,
     io::{Write, stdout},
     path::{Path, PathBuf},
     rc::Rc,
@@ -17,29 +25,75 @@ use std::{
 };
 
 use anyhow::ensure;
-use clap::Parser;
+use clap::{Args, Parser};
+use tokio::runtime::Builder;
 
 use crate::{
-    load::{Figures, Load, Requests, WARM_UP, measure},
+    load::{Load, Requests, WARM_UP, measure},
     server::Server,
+    table::{count, write_header, write_row},
     tokens::Filled,
     world::World,
 };
 
-/// Puts load on an Airlock server and prints what it came to. bench/load builds and runs this.
+// As in the server, so that the plain proxy differs from it by what the gate does alone.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Puts load on an Airlock server and prints what it came to.
 #[derive(Parser)]
-struct Arguments {
+enum Command {
+    /// The API, on SQLite or PostgreSQL. bench/load builds and runs this.
+    Load {
+        #[command(flatten)]
+        common: Common,
+
+        /// An empty PostgreSQL database; without it, SQLite.
+        #[arg(long, value_name = "URL")]
+        database_url: Option<String>,
+
+        /// What to say about the database.
+        #[arg(long, value_name = "TEXT", default_value = SQLITE)]
+        database: String,
+
+        /// Only the rows whose name has this in it.
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        only: String,
+    },
+    /// Verifying agent tokens, with many live ones. bench/verify builds and runs this.
+    Verify {
+        #[command(flatten)]
+        common: Common,
+
+        /// How many live ones, one server after the other.
+        #[arg(long, value_name = "N,N,...", value_delimiter = ',', required = true)]
+        tokens: Vec<usize>,
+    },
+    /// Calls through the gate, beside a proxy without checks. bench/gate builds and runs this.
+    Gate {
+        #[command(flatten)]
+        common: Common,
+
+        #[command(flatten)]
+        options: gate::Options,
+    },
+    /// A proxy that does nothing besides passing on, for `gate`. It ends when its input does.
+    #[command(hide = true)]
+    PlainProxy {
+        /// Where calls go.
+        #[arg(long, value_name = "ADDRESS")]
+        upstream: std::net::SocketAddr,
+    },
+    /// What stands for an Airflow, for `gate`. It ends when its input does.
+    #[command(hide = true)]
+    Upstream,
+}
+
+#[derive(Args)]
+struct Common {
     /// The binary to start.
     #[arg(long, value_name = "FILE")]
     airlock: PathBuf,
-
-    /// An empty PostgreSQL database; without it, SQLite.
-    #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
-
-    /// What to say about the database.
-    #[arg(long, value_name = "TEXT", default_value = "SQLite, journal_mode=WAL, synchronous=FULL")]
-    database: String,
 
     /// Where to make a folder for the server's files. It should be on a real disk.
     #[arg(long, value_name = "DIR")]
@@ -48,15 +102,10 @@ struct Arguments {
     /// How long each row is measured.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-
-    /// Only the rows whose name has this in it.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    only: String,
-
-    /// Instead of these rows: verify agent tokens, with so many live ones, on SQLite.
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', conflicts_with = "database_url")]
-    tokens: Vec<usize>,
 }
+
+/// What to say about the database where it is not a choice.
+const SQLITE: &str = "SQLite, journal_mode=WAL, synchronous=FULL";
 
 /// A row of the table, and how to make its load.
 type RowKind = (&'static str, fn(&mut World) -> Load);
@@ -72,28 +121,50 @@ const ROWS: &[RowKind] = &[
     ("baseline: jwks.json, 16 clients", baseline),
 ];
 
-// One thread: the clients must not take both cores from the server.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    let rows: Vec<_> = ROWS.iter().filter(|(name, _)| name.contains(&arguments.only)).collect();
-    ensure!(!rows.is_empty(), "no row has {:?} in its name", arguments.only);
-    let folder = tempfile::tempdir_in(&arguments.folder)?;
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Load { common, database_url, database, only } => {
+            let rows: Vec<_> = ROWS.iter().filter(|(name, _)| name.contains(&only)).collect();
+            ensure!(!rows.is_empty(), "no row has {only:?} in its name");
+            let folder = tempfile::tempdir_in(&common.folder)?;
+            let mut out = stdout().lock();
+            write_machine(&mut out, folder.path(), &database)?;
+            let server = Server::start(&common.airlock, folder.path(), database_url.as_deref())?;
+            let table = write_table(&mut out, &server, &rows, Duration::from_secs(common.seconds));
+            match on_one_thread(table) {
+                Ok(()) => server.stop(),
+                Err(error) => Err(error.context(format!("the server's log:\n{}", server.log()?))),
+            }
+        }
+        Command::Verify { common, tokens } => {
+            let folder = tempfile::tempdir_in(&common.folder)?;
+            let mut out = stdout().lock();
+            write_machine(&mut out, folder.path(), SQLITE)?;
+            on_one_thread(verify(&mut out, &common, &tokens, folder.path()))
+        }
+        Command::Gate { common, options } => {
+            let folder = tempfile::tempdir_in(&common.folder)?;
+            let mut out = stdout().lock();
+            write_machine(&mut out, folder.path(), SQLITE)?;
+            let time = Duration::from_secs(common.seconds);
+            on_one_thread(gate::run(&mut out, &common.airlock, folder.path(), time, &options))
+        }
+        Command::PlainProxy { upstream } => plain_proxy::run(upstream),
+        Command::Upstream => on_one_thread(upstream::run()),
+    }
+}
 
-    let mut out = stdout().lock();
+/// One thread: the clients must not take both cores from the server.
+fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+fn write_machine(out: &mut impl Write, folder: &Path, database: &str) -> anyhow::Result<()> {
     writeln!(out, "machine    {}, {}", machine::processor()?, machine::kernel()?)?;
-    let sync_time = count(machine::sync_time(folder.path())?.as_micros());
-    writeln!(out, "disk       {}; 4 KiB and fsync: {sync_time} us", machine::file_system(folder.path())?)?;
-    writeln!(out, "database   {}", arguments.database)?;
-    writeln!(out, "load       {} processes on average in the minute before", machine::load()?)?;
-    if !arguments.tokens.is_empty() {
-        return verify(&mut out, &arguments, folder.path()).await;
-    }
-    let server = Server::start(&arguments.airlock, folder.path(), arguments.database_url.as_deref())?;
-    match write_table(&mut out, &server, &rows, Duration::from_secs(arguments.seconds)).await {
-        Ok(()) => server.stop(),
-        Err(error) => Err(error.context(format!("the server's log:\n{}", server.log()?))),
-    }
+    let sync_time = count(machine::sync_time(folder)?.as_micros());
+    writeln!(out, "disk       {}; 4 KiB and fsync: {sync_time} us", machine::file_system(folder)?)?;
+    writeln!(out, "database   {database}")?;
+    Ok(writeln!(out, "load       {} processes on average in the minute before", machine::load()?)?)
 }
 
 async fn write_table(out: &mut impl Write, server: &Server, rows: &[&RowKind], time: Duration) -> anyhow::Result<()> {
@@ -102,7 +173,7 @@ async fn write_table(out: &mut impl Write, server: &Server, rows: &[&RowKind], t
     writeln!(out, "records    {deployments} Deployments and {tokens} agent tokens at the start")?;
     write_header(out, time)?;
     for (name, make) in rows {
-        let figures = measure(server, make(&mut world), time).await?;
+        let figures = measure(server.target(), make(&mut world), time).await?;
         write_row(out, name, &figures)?;
         if figures.elapsed.mul_f64(1.1) < time {
             writeln!(out, "  (ended after {:.1} s: all Deployments were full)", figures.elapsed.as_secs_f32())?;
@@ -111,24 +182,14 @@ async fn write_table(out: &mut impl Write, server: &Server, rows: &[&RowKind], t
     Ok(writeln!(out)?)
 }
 
-fn write_header(out: &mut impl Write, time: Duration) -> std::io::Result<()> {
-    writeln!(out, "each row   {} s, after {} s of warm-up\n", time.as_secs(), WARM_UP.as_secs())?;
-    writeln!(
-        out,
-        "{:<44}{:>11}{:>11}{:>11}{:>8}{:>12}{:>12}",
-        "", "requests/s", "p50 us", "p99 us", "errors", "server us", "client us"
-    )?;
-    out.flush()
-}
-
 /// What a verification costs with few and with many live tokens, and what many need.
-async fn verify(out: &mut impl Write, arguments: &Arguments, folder: &Path) -> anyhow::Result<()> {
-    let time = Duration::from_secs(arguments.seconds);
+async fn verify(out: &mut impl Write, common: &Common, tokens: &[usize], folder: &Path) -> anyhow::Result<()> {
+    let time = Duration::from_secs(common.seconds);
     write_header(out, time)?;
-    for tokens in &arguments.tokens {
+    for tokens in tokens {
         let folder = folder.join(tokens.to_string());
         std::fs::create_dir(&folder)?;
-        let filled = Rc::new(Filled::start(&arguments.airlock, &folder, *tokens)?);
+        let filled = Rc::new(Filled::start(&common.airlock, &folder, *tokens)?);
         let (now, most) = filled.memory;
         let (tokens, ready) = (count(tokens), filled.ready.as_secs_f64());
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
@@ -141,35 +202,11 @@ async fn verify(out: &mut impl Write, arguments: &Arguments, folder: &Path) -> a
         for (name, load) in
             [("forward-auth, 16 clients", filled.forward_auth()), ("introspection, 16 clients", filled.introspect())]
         {
-            write_row(out, &format!("  {name}"), &measure(&filled.server, load, time).await?)?;
+            write_row(out, &format!("  {name}"), &measure(filled.server.target(), load, time).await?)?;
         }
         writeln!(out, "  {:.0} MB resident after the load", megabytes(filled.server.memory("VmRSS")?))?;
     }
     Ok(writeln!(out)?)
-}
-
-/// Every error ends the program, so a row that is printed had none.
-fn write_row(out: &mut impl Write, name: &str, figures: &Figures) -> std::io::Result<()> {
-    let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / figures.requests as f64;
-    let rate = figures.requests as f64 / figures.elapsed.as_secs_f64();
-    let (p50, p99) = (count(figures.p50.as_micros()), count(figures.p99.as_micros()));
-    let (server, client) = (each(figures.server_cpu), each(figures.client_cpu));
-    let rate = count(rate.round() as u64);
-    writeln!(out, "{name:<44}{rate:>11}{p50:>11}{p99:>11}{:>8}{server:>12.1}{client:>12.1}", 0)?;
-    out.flush()
-}
-
-/// A number with a comma after each three digits.
-fn count(number: impl ToString) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn create(world: &mut World, clients: usize, rate: usize) -> Load {

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
-use crate::machine::cpu_time;
+use crate::load::Target;
 
 /// How long the server may take to end.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,13 +77,13 @@ impl Server {
         Ok(kilobytes.parse::<u64>()? * 1024)
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The processor time that the server has used since it started.
-    pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
-        cpu_time(&self.pid().to_string())
+    /// Where to put load.
+    pub(crate) fn target(&self) -> Target {
+        Target { address: self.first.address, pid: self.pid() }
     }
 
     /// What the server has logged.
