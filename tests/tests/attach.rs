@@ -147,8 +147,9 @@ on_both! {
         let fault = airlock(&world, "http://127.0.0.1:9", &["doctor", "--deployment", &id], &[]).await.fault();
         assert!(fault.contains("cannot be reached"), "{fault}");
 
-        drop(airflow);
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await; // until the port is closed
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
+        let closed = format!("http://{closed}");
+        airlock(&world, &url, &["attach", "--deployment", &id, "--airflow-url", &closed], &[]).await.out();
         let ran = airlock(&world, &url, &["doctor", "--deployment", &id], &[]).await;
         assert!(ran.out.contains("WRONG  API server: the Airflow cannot be reached"), "{ran:?}");
         assert_eq!(ran.fault(), "1 of 8 checks found something wrong");

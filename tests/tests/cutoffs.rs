@@ -286,16 +286,16 @@ on_both! {
         let site = Site::with_secret(&world).await;
         let (worker, _, token) = site.running(&world, "w1", "cut", TASK).await;
         start_task(&world, &worker, &token).await;
+        site.airflow.set(|airflow| airflow.status = Some(503));
         site.delete_token(&world, &worker.id).await;
-        drop(site);
         let work = at_work(&world);
-        until("a fault", async || world.database.dump("cutoffs").await.contains("cannot be reached").then_some(())).await;
+        until("a fault", async || world.database.dump("cutoffs").await.contains("status 503").then_some(())).await;
         assert_eq!(records(&world, "CutOff", &worker.id).await.len(), 0);
         world.clock.advance(86_400);
         let record = finished(&world, &worker.id).await;
         assert_eq!((&record["outcome"], &record["statusCode"]), (&json!("FAILED"), &json!(503)), "{record}");
         let reason = record["reason"].as_str().expect("a reason");
-        assert!(reason.starts_with("given up after 2 tries: ") && reason.contains("cannot be reached"), "{reason}");
+        assert!(reason.starts_with("given up after 2 tries: ") && reason.contains("status 503"), "{reason}");
         stop(work).await;
     }
 

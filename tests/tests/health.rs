@@ -127,9 +127,8 @@ on_both! {
         site.airflow.set(|airflow| airflow.status = None);
         assert_eq!(check(&world, id).await["status"], "HEALTHY");
 
-        let Site { deployment, airflow } = site;
-        drop(airflow);
-        tokio::time::sleep(Duration::from_millis(50)).await; // until the port is closed
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address");
+        let deployment = Site::deployment(&world, &format!("http://{closed}"), true, &json!([])).await;
         assert_wrong(&world, &deployment, "REACHABILITY", "cannot be reached").await;
         let check = check(&world, &deployment).await;
         assert_eq!(finding(&check, "TRUST"), ("SKIPPED".into(), "the API server was not reached".into()));

@@ -10,10 +10,7 @@
 use std::time::Duration;
 
 use airlock_contract::Time;
-use airlock_core::{
-    Error, Result,
-    gate::path::{JobState, Route},
-};
+use airlock_core::{Error, Result, gate::path::Route};
 use airlock_store::{
     Writing,
     audit::{Entry, Outcome},
@@ -288,14 +285,10 @@ async fn fail(client: AirflowClient<'_>, cutoff: &Cutoff, job: &Job) -> Result<(
         retry_if_passing("task-instances", &answer)?;
         is_known = answer.status != StatusCode::NOT_FOUND;
     }
-    // Its edge job, which makes the executor fail the task. From edge3 5.1 on a job may be known by
-    // its task instance as well; one that it does not know, Airflow passes over.
-    let failed = Route::JobState { key: job.key.clone(), state: JobState::Failed };
-    for body in [None, Some(json!({"task_instance_id": job.ti_id}))] {
-        let answer = client.edge(&failed, body.as_ref()).await.map_err(|error| error.to_string())?;
-        if !answer.status.is_success() {
-            return Err(refused("jobs/state", &answer));
-        }
+    // Its edge job, which makes the executor fail the task.
+    let answer = client.fail_job(&job.key, &job.ti_id).await.map_err(|error| error.to_string())?;
+    if !answer.status.is_success() {
+        return Err(refused("jobs/state", &answer));
     }
     // Last, so that a try that fails before does not write the line again.
     if is_known {

@@ -5,14 +5,17 @@
 use std::time::Duration;
 
 use airlock_contract::{AgentTokenId, Time};
-use airlock_core::{Error, Result, gate::path::Route};
+use airlock_core::{
+    Error, Result,
+    gate::path::{JobKey, JobState, Route},
+};
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
 use http_body_util::{BodyExt, Limited};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use super::Address;
@@ -65,6 +68,18 @@ impl AirflowClient<'_> {
         };
         let path = route.edge_path().unwrap_or_default();
         self.send(method, path, body, Signature::Edge(route.method_claim(), self.token)).await
+    }
+
+    /// Fails an edge job, of the task instance with this UUID. From edge3 5.1 on a job may be known
+    /// by its task instance as well as by its key; one that it does not know, Airflow passes over
+    /// (`state` in `edge3/worker_api/routes/jobs.py`).
+    pub(crate) async fn fail_job(self, key: &JobKey, task: &str) -> Result<Answer> {
+        let route = Route::JobState { key: key.clone(), state: JobState::Failed };
+        let answer = self.edge(&route, None).await?;
+        if !answer.status.is_success() {
+            return Ok(answer);
+        }
+        self.edge(&route, Some(&json!({"task_instance_id": task}))).await
     }
 
     /// Changes the state of a task instance, with the task's own token.

@@ -4,7 +4,7 @@ use airlock_contract::AgentJobId;
 use airlock_core::{
     Error, Result,
     gate::{
-        path::{JobKey, JobState, Route, TaskInstanceId},
+        path::{JobKey, TaskInstanceId},
         task_token::TaskToken,
     },
 };
@@ -17,18 +17,18 @@ use airlock_store::{
 };
 use axum::{
     body::Body,
-    http::{HeaderMap, Method, header, response::Parts},
+    http::{header, response::Parts},
     response::Response,
 };
 use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::{
-    refusal::Refusal,
-    upstream::{self, Call, Signature},
+use super::refusal::Refusal;
+use crate::{
+    App,
+    airflow::{Airflow, client::AirflowClient},
 };
-use crate::{App, airflow::Airflow};
 
 /// How often it is tried to keep a job.
 const TRIES: u32 = 3;
@@ -60,7 +60,7 @@ pub(crate) async fn hand_out(
     }
     let fetched = Fetched::read(&answer).ok_or_else(|| unreadable(&"it lacks its key, its token or its task's id"))?;
     if let Err(cause) = keep(app, token, agent, &fetched).await {
-        give_back(app, airflow, token, fetched.key).await;
+        give_back(app, airflow, token, &fetched).await;
         return Err(cause.into());
     }
     let held = TaskToken {
@@ -125,20 +125,18 @@ async fn keep(app: &App, token: &LiveToken, agent: &KnownAgent, fetched: &Fetche
 
 /// Tells the Airflow that a job has failed which it handed out and we could not keep. Nobody would
 /// run it, and the Airflow would wait for it until its own time-out.
-async fn give_back(app: &App, airflow: &Airflow, token: &LiveToken, key: JobKey) {
-    let route = Route::JobState { key, state: JobState::Failed };
-    let path = route.edge_path().unwrap_or_default();
-    let call = Call { method: Method::PATCH, path, headers: HeaderMap::new(), body: Body::empty() };
-    let signature = Signature::Edge(route.method_claim(), Some(&token.id));
-    match upstream::call(app, &airflow.address, call, signature).await {
-        Ok(answer) if answer.status().is_success() => {
-            tracing::warn!(?route, "a job that could not be kept was given back to its Airflow as failed");
+async fn give_back(app: &App, airflow: &Airflow, token: &LiveToken, fetched: &Fetched) {
+    let Fetched { key, task, .. } = fetched;
+    let client = AirflowClient { app, airflow: &airflow.address, token: Some(&token.id) };
+    match client.fail_job(key, task.as_str()).await {
+        Ok(answer) if answer.status.is_success() => {
+            tracing::warn!(?key, "a job that could not be kept was given back to its Airflow as failed");
         }
         Ok(answer) => {
-            tracing::error!(?route, status = %answer.status(), "a job was lost: it could be neither kept nor given back");
+            tracing::error!(?key, status = %answer.status, "a job was lost: it could be neither kept nor given back");
         }
-        Err(unanswered) => {
-            tracing::error!(?route, cause = %unanswered.error, "a job was lost: it could be neither kept nor given back")
+        Err(cause) => {
+            tracing::error!(?key, %cause, "a job was lost: it could be neither kept nor given back");
         }
     }
 }
