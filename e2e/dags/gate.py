@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import Asset, BaseHook, Variable, dag, get_current_context, task
+from airflow.sdk import Asset, Connection, Variable, dag, get_current_context, task
 
 # Keys with what proxies like to touch.
 KEYS = ["plain", "two words/after a slash", "ä+&=:@", "a.b~c-d_e(f)"]
@@ -63,7 +63,7 @@ def wide(queue: str):
                 assert Variable.get(key) == f"the value of {key}", f"the variable {key} came back changed"
                 Variable.delete(key)
             assert Variable.get("missing", default=None) is None, "a variable came from nowhere"
-            assert BaseHook.get_connection("gate_connection").password == "of the connection"
+            assert Connection.get("gate_connection").password == "of the connection"
             assert len(context["inlet_events"][asset]) == 1, "an event of an asset is missing"
             assert ti.get_first_reschedule_date(context) is None
             assert ti.get_dagrun_state(context["dag"].dag_id, context["run_id"]) == "running"

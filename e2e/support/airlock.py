@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import docs, http
 from .airflow import clean_env
-from .processes import Failed, Process, until
+from .processes import Failed, Process, Unexpected, until
 
 
 class Airlock:
@@ -37,7 +37,7 @@ class Airlock:
         argv = ["bash", "-euo", "pipefail", "-c", docs.block(block, **values)]
         done = subprocess.run(argv, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
-            raise Failed(f"{block}: exit code {done.returncode}: {done.stdout}{done.stderr}")
+            raise Unexpected(f"{block}: exit code {done.returncode}: {done.stdout}{done.stderr}")
         return json.loads(done.stdout) if done.stdout.startswith("{") else done.stdout
 
     def get(self, path: str) -> http.Answer:

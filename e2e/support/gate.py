@@ -59,7 +59,11 @@ class Gate:
             self.deployment = self.attach()
             self.airlock.env["AIRLOCK_DEPLOYMENT"] = self.deployment["id"]
         with self.steps("airlock doctor finds nothing wrong with it"):
-            self.airlock.follow("doctor", deployment_id=self.deployment["id"])
+            # Airflow's parts are not well until they have reported for the first time.
+            until("doctor exits with 0", self.doctor, 30, self.airflow.servers)
+
+    def doctor(self) -> str:
+        return self.airlock.follow("doctor", deployment_id=self.deployment["id"])
 
     def connect_workers(self):
         with self.steps("two workers register, each with a token of its own"):

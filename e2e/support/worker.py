@@ -7,10 +7,11 @@ from .airflow import Installation, clean_env
 from .processes import Failed, Process
 
 # None of these is needed to connect. The test would wait for the defaults of the first three: 5 s,
-# 30 s and 5 s. One task at a time, because Airflow on SQLite may give a job out twice to a worker that
-# asks twice at once. And on a busy machine the first answers of Airflow may take longer than 5 s.
+# 30 s and 5 s. One task at a time and no more than one question for a task in three seconds, because
+# Airflow on SQLite may give a job out twice to a worker that asks twice at once, as it does when the
+# answer is not there in time. And on a busy machine Airflow may take longer than 5 s for an answer.
 FOR_THE_TEST = {
-    "AIRFLOW__EDGE__JOB_POLL_INTERVAL": "1",
+    "AIRFLOW__EDGE__JOB_POLL_INTERVAL": "3",
     "AIRFLOW__EDGE__HEARTBEAT_INTERVAL": "5",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     "AIRFLOW__EDGE__WORKER_CONCURRENCY": "1",
