@@ -50,14 +50,14 @@ class Gate:
             program = binary()
         with self.steps("start Airlock"):
             self.airlock = Airlock(program, self.folder / "airlock")
+        with self.steps("attach Airflow to a Deployment"):
+            self.deployment = self.attach()
+            self.airlock.env["AIRLOCK_DEPLOYMENT"] = self.deployment["id"]
         with self.steps("start Airflow"):
             self.airflow.write_settings(self.settings())
             self.airflow.start()
             self.airflow.wait_for_dags("wide_default", "short_default", "long_default", "short_second")
             self.airflow.add_connection("gate_connection", "of the connection")
-        with self.steps("attach Airflow to a Deployment"):
-            self.deployment = self.attach()
-            self.airlock.env["AIRLOCK_DEPLOYMENT"] = self.deployment["id"]
         with self.steps("airlock doctor finds nothing wrong with it"):
             # Airflow's parts are not well until they have reported for the first time.
             until("doctor exits with 0", self.doctor, 30, self.airflow.servers)
@@ -161,7 +161,7 @@ class Jwks(Gate):
     TITLE = "jwks: Airflow trusts Airlock's keys, and Airlock has no secret of Airflow"
 
     def settings(self) -> str:
-        return docs.block("airflow.cfg jwks", public_URL=self.airlock.url)
+        return docs.block("airflow.cfg jwks", public_URL=self.airlock.url, deployment_id=self.deployment["id"])
 
     def attach(self) -> dict:
         return self.airlock.follow("attach jwks", Airflow_URL=self.airflow.url)

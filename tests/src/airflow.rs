@@ -45,8 +45,8 @@ const LEEWAY: i64 = 10;
 pub enum Trust {
     /// Whoever signs with its secret: edge3 below 5.0, or without `[edge] trusted_jwks_url`.
     Secret,
-    /// The keys of a JWKS, of this issuer: `[edge] trusted_jwks_url`, `jwt_issuer`, and
-    /// `jwt_audience = api`.
+    /// The keys of a JWKS, of this issuer: `[edge] trusted_jwks_url` and `jwt_issuer`;
+    /// [`Airflow::expect_audience`] is `jwt_audience`.
     Keys(JwkSet, String),
 }
 
@@ -70,6 +70,8 @@ struct Shared {
     renews: Mutex<bool>,
     condition: Mutex<Condition>,
     looks: AtomicUsize,
+    /// To whom the JWTs of edge calls must be made out.
+    audience: Mutex<String>,
     /// How many bytes of the body that is being received have come.
     received: watch::Sender<usize>,
     /// How many bytes of endless answers were made.
@@ -136,6 +138,7 @@ impl Airflow {
             renews: Mutex::default(),
             condition: Mutex::new(Condition::good()),
             looks: AtomicUsize::new(0),
+            audience: Mutex::new("api".into()),
             received: watch::Sender::new(0),
             made: Arc::default(),
         });
@@ -144,6 +147,11 @@ impl Airflow {
             axum::serve(listener, router).await.expect("it serves");
         });
         Self { url, shared, server }
+    }
+
+    /// From now on, takes edge calls only whose JWT is made out to this audience.
+    pub fn expect_audience(&self, audience: String) {
+        *locked(&self.shared.audience) = audience;
     }
 
     /// The calls that it took so far.
@@ -216,6 +224,8 @@ impl Airflow {
 
 impl Drop for Airflow {
     fn drop(&mut self) {
+        // Connections that are open stay so.
+        locked(&self.shared.condition).status = Some(503);
         self.server.abort();
     }
 }
@@ -286,7 +296,7 @@ impl Shared {
                 (DecodingKey::from_jwk(keys.find(&kid)?).ok()?, Algorithm::EdDSA)
             }
         };
-        let claims = self.claims(jwt, &key, algorithm, "api")?;
+        let claims = self.claims(jwt, &key, algorithm, &locked(&self.audience))?;
         match &self.trust {
             Trust::Secret => (claims.get("method")?.as_str()? == method).then_some(claims),
             Trust::Keys(_, issuer) => (claims.get("iss")?.as_str()? == issuer).then_some(claims),

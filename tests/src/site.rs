@@ -36,6 +36,9 @@ impl Site {
         let has_secret = matches!(trust, Trust::Secret);
         let airflow = Airflow::start(trust, world.clock.clone()).await;
         let deployment = Self::deployment(world, &airflow.url, has_secret, &json!([])).await;
+        if !has_secret {
+            airflow.expect_audience(format!("http://127.0.0.1:8888/d/{deployment}"));
+        }
         Self { deployment, airflow }
     }
 

@@ -114,6 +114,7 @@ on_both! {
         let keys = world.get("/.well-known/jwks.json").await.expect(200);
         let keys: JwkSet = serde_json::from_value(keys).expect("a JWKS");
         let trusting = Airflow::start(Trust::Keys(keys, "http://127.0.0.1:8888".into()), world.clock.clone()).await;
+        trusting.expect_audience(format!("http://127.0.0.1:8888/d/{id}"));
         airlock(&world, &url, &["attach", "--deployment", &id, "--airflow-url", &trusting.url], &[]).await.out();
         let out = airlock(&world, &url, &["doctor", "--deployment", &id], &[]).await.out();
         insta::assert_snapshot!("doctor_is_content", out);

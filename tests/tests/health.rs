@@ -91,7 +91,7 @@ on_both! {
         assert_eq!(check(&world, &site.deployment).await["airflowSettings"], json!([
             {"name": "AIRFLOW__EDGE__TRUSTED_JWKS_URL", "value": "http://127.0.0.1:8888/.well-known/jwks.json"},
             {"name": "AIRFLOW__EDGE__JWT_ISSUER", "value": "http://127.0.0.1:8888"},
-            {"name": "AIRFLOW__EDGE__JWT_AUDIENCE", "value": "api"},
+            {"name": "AIRFLOW__EDGE__JWT_AUDIENCE", "value": format!("http://127.0.0.1:8888/d/{}", site.deployment)},
             {"name": "AIRFLOW__EDGE__JWT_ALGORITHM", "value": "EdDSA"},
         ]));
     }

@@ -200,12 +200,10 @@ fn minor(version: &str) -> Option<(u32, u32)> {
 }
 
 fn attachment(airflow: &Airflow) -> Finding {
-    let Some(url) = &airflow.address.url else {
+    if airflow.address.url.is_none() {
         return Err(format!("no Airflow is attached: the environment variable {BASE_URL} is missing"));
-    };
-    if !url.starts_with("http://") && !url.starts_with("https://") {
-        return Err(format!("{BASE_URL} is not a URL that begins with http:// or https://"));
     }
+    airflow.address.base().map_err(|error| error.to_string())?;
     Ok(match airflow.address.signing {
         Signing::Secret { .. } => "requests are signed with the Airflow's own secret".into(),
         Signing::OwnKey { .. } => "requests are signed with Airlock's key".into(),

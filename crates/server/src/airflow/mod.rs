@@ -123,12 +123,31 @@ impl Address {
         let url = plain(BASE_URL)?.map(|url| url.trim_end_matches('/').to_owned());
         let signing = match value(JWT_SECRET)? {
             Some(secret) => Signing::Secret { secret, issuer: plain("AIRFLOW__API_AUTH__JWT_ISSUER")? },
+            // One key signs for every Deployment, so nobody who sets variables may choose these:
+            // what is signed for one Airflow must be worth nothing at another.
             None => Signing::OwnKey {
-                issuer: plain("AIRFLOW__EDGE__JWT_ISSUER")?.unwrap_or_else(|| app.settings.public_url.clone()),
-                audience: plain("AIRFLOW__EDGE__JWT_AUDIENCE")?.unwrap_or_else(|| "api".into()),
+                issuer: app.settings.public_url.clone(),
+                audience: format!("{}/d/{deployment}", app.settings.public_url),
             },
         };
         Ok(Self { deployment: deployment.clone(), url: url.filter(|url| !url.is_empty()), signing })
+    }
+
+    /// The API server's URL, to put a path behind it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when there is none, or the path would become something else behind it, such
+    /// as a part of a query. Waiting mends it: somebody attaches the Airflow.
+    pub(crate) fn base(&self) -> Result<&str> {
+        let url = self.url.as_deref().ok_or_else(|| not_attached(&self.deployment))?;
+        let has_scheme = url.starts_with("http://") || url.starts_with("https://");
+        if has_scheme && !url.contains(['?', '#', '@', '\\']) {
+            return Ok(url);
+        }
+        Err(Error::Busy(format!(
+            "{BASE_URL} is not a URL that begins with http:// or https:// and has no user, query or fragment"
+        )))
     }
 }
 
@@ -147,6 +166,6 @@ fn value(app: &App, variables: &[Variable], name: &str) -> Result<Option<SecretS
 }
 
 /// What to tell when a Deployment's Airflow is not attached. Waiting mends it: somebody attaches it.
-pub(crate) fn not_attached(deployment: &DeploymentId) -> Error {
+fn not_attached(deployment: &DeploymentId) -> Error {
     Error::Busy(format!("the Deployment {deployment} does not say where its Airflow is: it lacks {BASE_URL}"))
 }

@@ -21,6 +21,7 @@ mod headers;
 mod knock;
 mod lifeline;
 mod log_body;
+mod off_limits;
 mod passage;
 mod refusal;
 mod replays;

@@ -20,9 +20,10 @@ use hyper_util::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
+use super::off_limits::{self, Resolver};
 use crate::{
     App,
-    airflow::{Address, BASE_URL, not_attached},
+    airflow::{Address, BASE_URL},
     metrics::UpstreamFault,
 };
 
@@ -35,10 +36,10 @@ const IDLE_CONNECTIONS: usize = 64;
 
 /// The clients for all Airflows.
 pub(crate) struct Upstream {
-    http: Client<HttpConnector, Body>,
+    http: Client<HttpConnector<Resolver>, Body>,
     /// Made when it is first needed: a machine without certificate authorities can still reach an
     /// Airflow by http.
-    https: OnceLock<Client<HttpsConnector<HttpConnector>, Body>>,
+    https: OnceLock<Client<HttpsConnector<HttpConnector<Resolver>>, Body>>,
     connect_timeout: Duration,
 }
 
@@ -94,8 +95,8 @@ impl Upstream {
     }
 }
 
-fn connector(timeout: Duration) -> HttpConnector {
-    let mut connector = HttpConnector::new();
+fn connector(timeout: Duration) -> HttpConnector<Resolver> {
+    let mut connector = HttpConnector::new_with_resolver(Resolver::new());
     connector.set_connect_timeout(Some(timeout));
     connector.set_nodelay(true);
     connector
@@ -137,10 +138,12 @@ pub(crate) async fn call(
     call: Call,
     signature: Signature<'_>,
 ) -> Result<Response<Incoming>, Unanswered> {
-    let Some(base) = &airflow.url else { return Err(not_attached(&airflow.deployment).into()) };
-    let uri: Uri = format!("{base}{}", call.path)
+    let uri: Uri = format!("{}{}", airflow.base()?, call.path)
         .parse()
         .map_err(|cause| Error::Busy(format!("{BASE_URL} is not the URL of an Airflow: {cause}")))?;
+    if uri.host().is_some_and(off_limits::has_host) {
+        return Err(Error::Busy(format!("{BASE_URL} names an address at which no Airflow can be")).into());
+    }
     let mut request = Request::new(call.body);
     *request.method_mut() = call.method;
     *request.uri_mut() = uri;
