@@ -224,8 +224,6 @@ impl Airflow {
 
 impl Drop for Airflow {
     fn drop(&mut self) {
-        // Connections that are open stay so.
-        locked(&self.shared.condition).status = Some(503);
         self.server.abort();
     }
 }

@@ -119,7 +119,8 @@ fn envelope(error: &Error, id: &RequestId, headers: &axum::http::HeaderMap) -> R
     response
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -17,7 +17,14 @@ use axum::{
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::{App, airflow::Airflow, authenticate::bearer, envelope, record, request::source_ip, verify};
+use crate::{
+    App,
+    airflow::Airflow,
+    authenticate::bearer,
+    envelope, record,
+    request::{shown_path, source_ip},
+    verify,
+};
 
 /// What the audit log calls this.
 const OPERATION: &str = "ForwardAuth";
@@ -113,7 +120,7 @@ async fn note_refusal(app: &App, parts: &Parts, deployment: &DeploymentId, error
         organization: airflow.map(|airflow| airflow.organization.clone()),
         entity_type: token.is_some().then(|| "agentToken".into()),
         entity_id: token.map(|id| id.to_string()),
-        path: format!("{PREFIX}{deployment}"), // not that of the request that was asked about
+        path: shown_path(&format!("{PREFIX}{deployment}")), // not that of the request that was asked about
         ..entry
     });
 }

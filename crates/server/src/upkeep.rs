@@ -59,7 +59,7 @@ pub(crate) async fn flush(app: &App) -> Result<()> {
 
 async fn tidy(app: &App) -> Result<()> {
     app.limits.tidy();
-    app.gate.replays.tidy(app.env.now());
+    app.gate.tidy(app.env.now());
     let upkeep = app.store.upkeep().await?;
     upkeep.keep_refusals(app.settings.refusals_kept).await?;
     upkeep.forget_ended_before(app.env.now().plus_seconds(-ENDED_KEPT)).await?;

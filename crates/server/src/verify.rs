@@ -92,9 +92,7 @@ async fn judge(app: &App, value: &str) -> Result<LiveToken, NotGood> {
         return Err(NotGood(Verification::Malformed, Error::Unauthenticated(error.into())));
     };
     let Some(token) = app.store.live_token(&id).await? else { return Err(explain(app, &id, value).await?) };
-    let is_genuine = token.public_key.is_none()
-        && PlainAgentToken::derive(&app.keys, &id, &token.stored).is_some_and(|genuine| genuine.is(value));
-    if !is_genuine {
+    if token.public_key.is_some() || !derive(app, &token)?.is(value) {
         return Err(not_issued());
     }
     refuse_ended(&token, now)?;
@@ -145,19 +143,27 @@ fn accepted(
 ) -> Result<Option<(LiveToken, Accepted)>, NotGood> {
     let verified = match &token.public_key {
         Some(pem) => {
-            let key = AgentPublicKey::parse(pem)?;
+            let key = AgentPublicKey::parse(pem).map_err(Error::internal)?; // it was good when it was kept
             presented.verify(WorkerKey::Public(&key), route.method_claim(), now)
         }
-        None => match PlainAgentToken::derive(&app.keys, &token.id, &token.stored) {
-            Some(genuine) => presented.verify(WorkerKey::Token(&genuine), route.method_claim(), now),
-            None => return Ok(None),
-        },
+        None => presented.verify(WorkerKey::Token(&derive(app, &token)?), route.method_claim(), now),
     };
     match verified {
         Ok(accepted) => Ok(Some((token, accepted))),
         Err(refusal) if refusal.depends_on_key() => Ok(None),
         Err(refusal) => Err(unsigned(refusal)),
     }
+}
+
+/// The value of a token that is not deleted.
+///
+/// # Errors
+///
+/// [`Error::Internal`] when its master key is missing here. Its holder has done nothing wrong, and
+/// another replica may have the key.
+fn derive(app: &App, token: &LiveToken) -> Result<PlainAgentToken> {
+    let lacks = || Error::internal(format!("the master key of the agent token {} is not in the ring", token.id));
+    PlainAgentToken::derive(&app.keys, &token.id, &token.stored).ok_or_else(lacks)
 }
 
 /// Why no live token has signed a JWT: whoever signed with a value that we issued is told.

@@ -95,8 +95,7 @@ impl Column for Option<Sealed> {
 }
 
 /// The variables of a Deployment that say how to reach its Airflow, as SQL.
-const REACH: &str = "('AIRFLOW__API__BASE_URL', 'AIRFLOW__API_AUTH__JWT_SECRET', 'AIRFLOW__API_AUTH__JWT_ISSUER', \
-                     'AIRFLOW__EDGE__JWT_ISSUER', 'AIRFLOW__EDGE__JWT_AUDIENCE')";
+const REACH: &str = "('AIRFLOW__API__BASE_URL', 'AIRFLOW__API_AUTH__JWT_SECRET', 'AIRFLOW__API_AUTH__JWT_ISSUER')";
 
 /// A job `j` of token `t` that Airflow still takes for running, as SQL.
 const HAS_JOBS: &str = "EXISTS (SELECT 1 FROM agent_jobs j WHERE j.token_id = t.id AND j.ended_at IS NULL)";
@@ -275,7 +274,8 @@ impl Cutoff {
 
 impl Upkeep {
     /// Takes a cut-off that is due, such that nobody else does until a time. Each is due again
-    /// then, unless it was settled or postponed.
+    /// then, unless it was settled or postponed. New ones come first: those that were tried in vain
+    /// may be many, of an Airflow that is away.
     ///
     /// # Errors
     ///
@@ -283,7 +283,7 @@ impl Upkeep {
     pub async fn claim_cutoff(&self, now: Time, until: Time) -> Result<Option<Cutoff>> {
         let sql = format!(
             "SELECT {} FROM cutoffs t JOIN agent_tokens a ON a.id = t.token_id JOIN subjects s ON s.id = a.updated_by \
-             WHERE t.done_at IS NULL AND t.next_at <= $1 ORDER BY t.next_at LIMIT 1",
+             WHERE t.done_at IS NULL AND t.next_at <= $1 ORDER BY t.attempts > 0, t.next_at LIMIT 1",
             Cutoff::COLUMNS
         );
         while let Some(mut cutoff) = self.conn.one::<Cutoff>(&sql, params![now]).await? {

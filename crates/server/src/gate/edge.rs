@@ -43,16 +43,35 @@ use crate::{
     verify,
 };
 
+/// The longest that a worker says of itself, or of the work that it wants, in bytes. It is kept, so
+/// it is bounded; a stock worker's has some 400.
+const LONGEST: usize = 64 << 10;
+
 /// What a worker says of itself (`WorkerStateBody`). What else it says goes on unread.
 #[derive(Deserialize)]
 struct WorkerState {
-    state: String,
+    state: State,
     #[serde(default)]
     queues: Option<Vec<String>>,
     #[serde(default)]
     jobs_active: i64,
     #[serde(default)]
     sysinfo: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Airflow's word for a worker's state.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct State(String);
+
+impl TryFrom<String> for State {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        let fits =
+            !word.is_empty() && word.len() <= 32 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b' ');
+        if fits { Ok(Self(word)) } else { Err("the state is no word of Airflow's") }
+    }
 }
 
 /// What a worker asks for (`WorkerQueuesBody`).
@@ -98,11 +117,7 @@ pub(crate) async fn pass(
     }
     let most = app.settings.gate.calls_per_token;
     let slot = app.gate.slots.take(&token.id, most).ok_or_else(|| {
-        Refusal::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too_many_requests",
-            format!("the agent token has {most} calls under way; try again in a moment"),
-        )
+        Refusal::too_many(format!("the agent token has {most} calls under way; try again in a moment"))
     })?;
     let passage = Passage { app, airflow: &airflow, token: &token, kind: knock.call, cut, slot };
     let caller = Caller { knock, airflow: &airflow, token: &token, route, path, passage };
@@ -128,6 +143,9 @@ impl<'a> Caller<'a> {
     async fn register(self, worker: &str, body: Body) -> Result<Response, Refusal> {
         let (bytes, said) = self.read::<WorkerState>(body).await?;
         refuse_other_queues(self.airflow, self.token, said.queues.as_deref())?;
+        if self.knock.app.gate.registrations.check_key(&self.token.id).is_err() {
+            return Err(Refusal::too_many("the agent token registers too often; try again in a minute"));
+        }
         let source = Source::of(self.knock);
         let sysinfo = text(&said.sysinfo)?;
         let report = report(worker, &said, &sysinfo, &source);
@@ -159,7 +177,7 @@ impl<'a> Caller<'a> {
         let source = Source::of(self.knock);
         let sysinfo = text(&said.sysinfo)?;
         let report = report(worker, &said, &sysinfo, &source);
-        let answer = cordon::Answer::read(said.state.clone(), parts, answer)?;
+        let answer = cordon::Answer::read(said.state.0.clone(), parts, answer)?;
         let r = app.store.recording().await?;
         let agent = agents::heartbeat(&r, self.token, &app.env.new_id(), &report, app.env.now()).await?;
         if answer.ends_uncordoning(&agent) {
@@ -251,6 +269,9 @@ impl<'a> Caller<'a> {
     /// Reads a small body, and what a worker says in it.
     async fn read<T: DeserializeOwned>(&self, body: Body) -> Result<(Bytes, T), Refusal> {
         let bytes = self.collect(body).await?;
+        if bytes.len() > LONGEST {
+            return Err(Refusal::too_large(LONGEST));
+        }
         let said = parse(&bytes)?;
         Ok((bytes, said))
     }
@@ -333,7 +354,7 @@ impl Source {
 fn report<'a>(worker: &'a str, said: &'a WorkerState, sysinfo: &'a str, source: &'a Source) -> Report<'a> {
     Report {
         name: worker,
-        state: &said.state,
+        state: &said.state.0,
         queues: said.queues.as_deref().unwrap_or_default(),
         jobs_active: said.jobs_active,
         sysinfo,

@@ -29,7 +29,9 @@ mod slots;
 mod stream;
 pub(crate) mod upstream;
 
-use airlock_contract::DeploymentId;
+use std::{num::NonZeroU32, panic::AssertUnwindSafe};
+
+use airlock_contract::{AgentTokenId, DeploymentId, Time};
 use airlock_core::gate::path::{Resource, Route};
 use axum::{
     Extension, Router,
@@ -39,11 +41,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::any,
 };
+use futures_util::FutureExt;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use self::{knock::Knock, refusal::Refusal, replays::Replays, slots::Slots, upstream::Upstream};
 use crate::{
     App,
     airflow::Airflow,
+    envelope::panic_text,
     metrics::{GateCall, GateOutcome},
     request::source_ip,
     settings::GateSettings,
@@ -54,18 +59,45 @@ pub(crate) struct Gate {
     pub(crate) upstream: Upstream,
     pub(crate) replays: Replays,
     slots: Slots,
+    /// Each registration leaves an audit record, so that one token must not make any number.
+    registrations: DefaultKeyedRateLimiter<AgentTokenId>,
 }
+
+/// How often an agent token may register in a minute. A worker that is restarted again and again
+/// does so 12 times.
+const REGISTRATIONS: NonZeroU32 = NonZeroU32::new(60).expect("it is not 0");
 
 impl Gate {
     pub(crate) fn new(settings: &GateSettings) -> Self {
-        Self { upstream: Upstream::new(settings.connect_timeout), replays: Replays::default(), slots: Slots::default() }
+        Self {
+            upstream: Upstream::new(settings.connect_timeout),
+            replays: Replays::default(),
+            slots: Slots::default(),
+            registrations: RateLimiter::keyed(Quota::per_minute(REGISTRATIONS)),
+        }
+    }
+
+    /// Forgets tokens that have not called for a while.
+    pub(crate) fn tidy(&self, now: Time) {
+        self.replays.tidy(now);
+        self.registrations.retain_recent();
     }
 }
 
 /// The gate's paths.
 pub(crate) fn routes(app: &App) -> Router {
     let app = app.clone();
-    Router::new().route("/d/{*path}", any(async move |request: Request| serve(&app, request).await))
+    Router::new().route("/d/{*path}", any(async move |request: Request| served_or_503(&app, request).await))
+}
+
+/// A panic is a fault of ours as well; the 500 of the API would end a worker.
+async fn served_or_503(app: &App, request: Request) -> Response {
+    let is_of_task = request.uri().path().contains("/execution/");
+    AssertUnwindSafe(serve(app, request)).catch_unwind().await.unwrap_or_else(|panic| {
+        tracing::error!(cause = panic_text(&*panic), "the gate panicked");
+        let fault = Refusal::fault("the gate panicked");
+        if is_of_task { fault.for_task() } else { fault.for_worker() }
+    })
 }
 
 async fn serve(app: &App, request: Request) -> Response {

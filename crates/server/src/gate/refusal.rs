@@ -13,6 +13,10 @@ use serde_json::json;
 /// The answer of calls that may be tried again says when, in seconds.
 const RETRY_AFTER: u64 = 1;
 
+/// The longest text of a refusal, in bytes. Some repeat what the caller has sent, and the audit log
+/// keeps them.
+const LONGEST: usize = 400;
+
 /// Why a call does not go through.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -25,7 +29,12 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(status: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status, reason, message: message.into() }
+        let mut message = message.into();
+        if message.len() > LONGEST {
+            message.truncate(message.floor_char_boundary(LONGEST));
+            message.push_str("...");
+        }
+        Self { status, reason, message }
     }
 
     /// The caller is known, or not, and may not do this.
@@ -50,6 +59,11 @@ impl Refusal {
 
     pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body is larger than {limit} bytes"))
+    }
+
+    /// It may be tried again, later.
+    pub(crate) fn too_many(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message)
     }
 
     /// Nothing is wrong with the call.
