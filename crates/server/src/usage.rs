@@ -11,9 +11,6 @@ use airlock_store::upkeep::UsedToken;
 /// The least time between two writes for the same token, in seconds.
 const INTERVAL: i64 = 60;
 
-/// How long a token is remembered after its last use was written, in seconds.
-const MEMORY: i64 = 600;
-
 #[derive(Default)]
 pub(crate) struct Usage(Mutex<HashMap<UsedToken, Times>>);
 
@@ -33,7 +30,7 @@ impl Usage {
     pub(crate) fn due(&self, now: Time) -> Vec<(UsedToken, Time)> {
         let mut usage = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         usage.retain(|_, times| {
-            times.written.is_none_or(|written| written < times.used || now < written.plus_seconds(MEMORY))
+            times.written.is_none_or(|written| written < times.used || now < written.plus_seconds(INTERVAL))
         });
         let is_due = |times: &Times| match times.written {
             None => true,
