@@ -1,0 +1,191 @@
+//! The reference as Markdown: what a person wants to read, and an assistant as well.
+
+use std::fmt::Write;
+
+use super::{Field, Operation, Reference, Shape, Tag};
+use crate::{address::Address, samples};
+
+/// The page of an operation.
+pub(crate) fn operation_text(operation: &Operation) -> String {
+    let mut out = format!("# {}\n\n", operation.summary);
+    paragraph(&mut out, &operation.description);
+    _ = write!(out, "```http\n{} {}\n```\n\n", operation.method.name(), operation.path);
+    paragraph(&mut out, &permission(operation));
+    if operation.extension {
+        paragraph(&mut out, EXTENSION);
+    }
+    section(&mut out, "Path parameters", &operation.path_parameters);
+    section(&mut out, "Query parameters", &operation.query_parameters);
+    if let Some(body) = &operation.body {
+        out += "## Body\n\n";
+        shape(&mut out, &body.shape);
+        example(&mut out, body.example.as_ref());
+    }
+    answer(&mut out, operation);
+    errors(&mut out, operation);
+    out += "## Samples\n\n";
+    for sample in samples::of(operation) {
+        _ = write!(out, "### {}\n\n```{}\n{}```\n\n", sample.title, sample.syntax, sample.code);
+    }
+    out += "## OpenAPI\n\nThe document, cut down to this operation:\n\n";
+    _ = writeln!(out, "```json\n{:#}\n```", operation.document);
+    out
+}
+
+/// What an operation is that the public API does not have.
+pub(crate) const EXTENSION: &str = "This operation is Airlock's own: the Astro API v1 does not have it.";
+
+/// Which permission an operation needs, as a sentence.
+pub(crate) fn permission(operation: &Operation) -> String {
+    match &operation.permission {
+        Some(action) => format!(
+            "The token needs the permission `{action}`: see {}.",
+            link("Roles and permissions", operation, &Address::new("roles"))
+        ),
+        None => "Any token that is good may do this.".into(),
+    }
+}
+
+fn link(text: &str, from: &Operation, to: &Address) -> String {
+    format!("[{text}]({})", from.address.to(&to.markdown()))
+}
+
+/// The page of a tag.
+pub(crate) fn tag_text(tag: &Tag) -> String {
+    let mut out = format!("# {}\n\n", tag.title);
+    match tag.description.as_str() {
+        "" => {
+            let can: Vec<&str> = tag.operations.iter().map(|operation| operation.summary.as_str()).collect();
+            paragraph(&mut out, &format!("{}.", can.join(", ")));
+        }
+        said => paragraph(&mut out, said),
+    }
+    operations(&mut out, tag, &tag.address);
+    out
+}
+
+/// The page of all operations.
+pub(crate) fn index_text(reference: &Reference) -> String {
+    let mut out = String::from("# API reference\n\nEvery operation, by what it is about.\n\n");
+    for tag in &reference.tags {
+        let link = Reference::address().to(&tag.address.markdown());
+        _ = write!(out, "## [{}]({link})\n\n", tag.title);
+        operations(&mut out, tag, &Reference::address());
+    }
+    out
+}
+
+fn operations(out: &mut String, tag: &Tag, from: &Address) {
+    let rows = tag.operations.iter().map(|operation| {
+        let link = format!("[{}]({})", operation.summary, from.to(&operation.address.markdown()));
+        vec![link, format!("`{} {}`", operation.method.name(), operation.path)]
+    });
+    table(out, &["operation", "request"], rows);
+}
+
+fn paragraph(out: &mut String, text: &str) {
+    if !text.is_empty() {
+        *out += text;
+        *out += "\n\n";
+    }
+}
+
+fn section(out: &mut String, title: &str, fields: &[Field]) {
+    if !fields.is_empty() {
+        _ = write!(out, "## {title}\n\n");
+        field_table(out, fields);
+    }
+}
+
+fn shape(out: &mut String, shape: &Shape) {
+    for variant in &shape.variants {
+        _ = write!(out, "### {}\n\n", variant.title);
+        paragraph(out, &variant.shape.description);
+        field_table(out, &variant.shape.fields);
+    }
+    if shape.variants.is_empty() {
+        paragraph(out, &shape.description);
+        field_table(out, &shape.fields);
+    }
+}
+
+fn answer(out: &mut String, operation: &Operation) {
+    let answer = &operation.answer;
+    out.push_str("## Answer\n\n");
+    let media_type = answer.media_type.as_ref().map(|name| format!(", `{name}`")).unwrap_or_default();
+    _ = write!(out, "`{}`{media_type}. {}\n\n", answer.status, answer.description);
+    if let Some(body) = &answer.shape {
+        shape(out, body);
+    }
+    example(out, answer.example.as_ref());
+}
+
+fn example(out: &mut String, example: Option<&serde_json::Value>) {
+    if let Some(example) = example {
+        _ = write!(out, "```json\n{example:#}\n```\n\n");
+    }
+}
+
+fn errors(out: &mut String, operation: &Operation) {
+    out.push_str("## Errors\n\n");
+    let rows = operation.errors.iter().map(|one| vec![format!("{} {}", one.status, one.name), one.cause.clone()]);
+    table(out, &["status", "cause"], rows);
+}
+
+fn field_table(out: &mut String, fields: &[Field]) {
+    let mut rows = Vec::new();
+    collect(&mut rows, "", fields);
+    if !rows.is_empty() {
+        table(out, &["name", "type", "what it is"], rows.into_iter());
+    }
+}
+
+/// Rows for the fields and all that is inside of them: `scalingSpec.hibernationSpec`.
+fn collect(rows: &mut Vec<Vec<String>>, prefix: &str, fields: &[Field]) {
+    for field in fields {
+        let name = format!("{prefix}{}", field.name);
+        let list = if field.shape.kind.starts_with("list") { "[]" } else { "" };
+        rows.push(vec![format!("`{name}`"), kind(field), what(field)]);
+        collect(rows, &format!("{name}{list}."), &field.shape.fields);
+        for variant in &field.shape.variants {
+            collect(rows, &format!("{name}{list}."), &variant.shape.fields);
+        }
+    }
+}
+
+fn kind(field: &Field) -> String {
+    format!("{}{}", field.shape.kind, if field.required { ", required" } else { "" })
+}
+
+fn what(field: &Field) -> String {
+    let mut text = field.description.clone();
+    let mut add = |sentence: String| {
+        text += if text.is_empty() { "" } else { " " };
+        text += &sentence;
+    };
+    let values = &field.shape.values;
+    if !values.is_empty() {
+        let all: Vec<String> = values.iter().map(|choice| format!("`{}`", choice.value)).collect();
+        add(format!("One of {}.", all.join(", ")));
+    }
+    if let Some(default) = &field.default {
+        add(format!("Default: `{default}`."));
+    }
+    if let Some(example) = &field.example {
+        add(format!("Example: `{example}`."));
+    }
+    if field.extension {
+        add("Airlock's own.".into());
+    }
+    text
+}
+
+fn table(out: &mut String, heads: &[&str], rows: impl Iterator<Item = Vec<String>>) {
+    _ = writeln!(out, "| {} |", heads.join(" | "));
+    _ = writeln!(out, "|{}", "---|".repeat(heads.len()));
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(|cell| cell.replace('\n', " ").replace('|', "\\|")).collect();
+        _ = writeln!(out, "| {} |", cells.join(" | "));
+    }
+    out.push('\n');
+}

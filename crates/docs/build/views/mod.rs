@@ -1,0 +1,134 @@
+//! The pages as HTML: what the templates in `templates/` are given.
+
+mod parts;
+
+use anyhow::Result;
+use askama::Template;
+
+use self::parts::json;
+use crate::{
+    address::Address,
+    assets::Assets,
+    guide::Guide,
+    pack,
+    reference::{Field, Operation, Reference, Tag},
+    samples::{self, Sample},
+    site::{Content, Page, Site},
+};
+
+/// Renders all pages, and the one for addresses that have none.
+pub(crate) fn html(site: &Site, assets: &Assets) -> Result<Vec<pack::File>> {
+    let mut files = Vec::new();
+    for (number, (_, content)) in site.contents().enumerate() {
+        let frame = Frame::new(site, assets, number);
+        let html = match content {
+            Content::Guide(guide) => GuideView { frame, guide }.render()?,
+            Content::Index(reference) => IndexView { frame, reference }.render()?,
+            Content::Tag(tag) => TagView { frame, tag }.render()?,
+            Content::Operation(tag, operation) => {
+                OperationView { frame, tag, operation, samples: samples::of(operation) }.render()?
+            }
+        };
+        files.push(pack::File::html(site.pages[number].address.path(), html));
+    }
+    files.push(pack::File::html(MISSING, MissingView { frame: Frame::missing(site, assets) }.render()?));
+    Ok(files)
+}
+
+/// Where the page for addresses that have none is kept.
+const MISSING: &str = "/docs/404";
+
+/// What is around every page.
+struct Frame<'a> {
+    site: &'a Site,
+    assets: &'a Assets,
+    /// What is true of the page; `None` for the one that stands in for all that are missing.
+    page: Option<&'a Page>,
+    previous: Option<&'a Page>,
+    next: Option<&'a Page>,
+}
+
+impl<'a> Frame<'a> {
+    fn new(site: &'a Site, assets: &'a Assets, number: usize) -> Self {
+        let previous = number.checked_sub(1).and_then(|number| site.pages.get(number));
+        Self { site, assets, page: site.pages.get(number), previous, next: site.pages.get(number + 1) }
+    }
+
+    fn missing(site: &'a Site, assets: &'a Assets) -> Self {
+        Self { site, assets, page: None, previous: None, next: None }
+    }
+
+    /// A link to a path. The page for what is missing stands at any depth, so its links are absolute.
+    fn to(&self, path: impl AsRef<str>) -> String {
+        let path = path.as_ref();
+        self.page.map_or_else(|| path.into(), |page| page.address.to(path))
+    }
+
+    fn link(&self, address: &Address) -> String {
+        self.to(address.path())
+    }
+
+    /// A link to a file of `assets/`, by the name that it has there.
+    fn asset(&self, name: &str) -> Result<String, askama::Error> {
+        self.assets.path(name).map(|path| self.to(path)).map_err(|error| askama::Error::Custom(error.into()))
+    }
+
+    fn is_current(&self, address: &Address) -> bool {
+        self.page.is_some_and(|page| page.address == *address)
+    }
+
+    /// Whether the page is this one or below it.
+    fn is_within(&self, address: &Address) -> bool {
+        self.page.is_some_and(|page| address.holds(&page.address))
+    }
+}
+
+#[derive(Template)]
+#[template(path = "guide.html")]
+struct GuideView<'a> {
+    frame: Frame<'a>,
+    guide: &'a Guide,
+}
+
+#[derive(Template)]
+#[template(path = "index.html")]
+struct IndexView<'a> {
+    frame: Frame<'a>,
+    reference: &'a Reference,
+}
+
+#[derive(Template)]
+#[template(path = "tag.html")]
+struct TagView<'a> {
+    frame: Frame<'a>,
+    tag: &'a Tag,
+}
+
+#[derive(Template)]
+#[template(path = "operation.html")]
+struct OperationView<'a> {
+    frame: Frame<'a>,
+    tag: &'a Tag,
+    operation: &'a Operation,
+    samples: Vec<Sample>,
+}
+
+#[derive(Template)]
+#[template(path = "missing.html")]
+struct MissingView<'a> {
+    frame: Frame<'a>,
+}
+
+/// Fields, and what is inside of them.
+#[derive(Template)]
+#[template(path = "fields.html")]
+struct FieldsView<'a> {
+    fields: &'a [Field],
+}
+
+impl askama::filters::HtmlSafe for FieldsView<'_> {}
+
+/// The list of some fields.
+fn fields(fields: &[Field]) -> FieldsView<'_> {
+    FieldsView { fields }
+}
