@@ -9,6 +9,7 @@ pub mod binary;
 mod database;
 mod env;
 pub mod link;
+pub mod operations;
 mod postgres;
 pub mod site;
 mod worker;

@@ -3,109 +3,15 @@
 
 use std::fmt::Write;
 
-use airlock_contract::{
-    Access, Operation,
-    operation::{Method, Visitor},
-    operations,
+use airlock_contract::Access;
+use airlock_tests::{
+    Answer, World, on_both,
+    operations::{Row, Things, rows},
 };
-use airlock_tests::{Answer, World, on_both};
 use serde_json::{Value, json};
 
-/// A row of the table of operations.
-#[derive(Clone, Copy)]
-struct Row {
-    id: &'static str,
-    method: Method,
-    path: &'static str,
-    status: u16,
-    access: Access,
-    needs_permission: bool,
-}
-
-/// All rows.
-fn rows() -> Vec<Row> {
-    struct Rows(Vec<Row>);
-    impl Visitor for Rows {
-        fn visit<O: Operation>(&mut self) {
-            use airlock_contract::permissions::Permission;
-            self.0.push(Row {
-                id: O::ID,
-                method: O::METHOD,
-                path: O::PATH,
-                status: O::STATUS,
-                access: O::ACCESS,
-                needs_permission: O::Permission::ACTION.is_some(),
-            });
-        }
-    }
-    let mut rows = Rows(Vec::new());
-    operations::visit(&mut rows);
-    rows.0
-}
-
-/// Things that a request can be about.
-struct Things {
-    agent: String,
-    agent_token: String,
-    api_token: String,
-    role: String,
-}
-
-impl Things {
-    async fn make(world: &World) -> Self {
-        let role = json!({"name": "Reader", "permissions": ["deployment.get"], "scopeType": "DEPLOYMENT"});
-        let role = world.post(&world.path("/roles"), role).await.expect(200);
-        let agent_token = world.agent_token("agent").await.0;
-        let agent = world.agent(&agent_token, &format!("worker-of-{agent_token}")).await;
-        world.clock.advance(90); // so that it is unhealthy, and may be deleted
-        Self {
-            agent,
-            agent_token,
-            api_token: world.organization_token("ORGANIZATION_MEMBER").await.0,
-            role: role["id"].as_str().expect("an id").into(),
-        }
-    }
-}
-
-/// A request that the Owner could make.
-fn request(world: &World, things: &Things, row: Row) -> (String, Value) {
-    let path = row
-        .path
-        .replace("{organizationId}", &world.organization.to_string())
-        .replace("{workspaceId}", &world.workspace.to_string())
-        .replace("{deploymentId}", &world.deployment.to_string())
-        .replace("{agentId}", &things.agent)
-        .replace("{agentTokenId}", &things.agent_token)
-        .replace("{tokenId}", &things.api_token)
-        .replace("{roleId}", &things.role)
-        .replace("{customRoleId}", &things.role);
-    assert!(!path.contains('{'), "{path}: tell this test what to put there");
-    let role = json!({"name": "Another", "permissions": ["deployment.get"], "scopeType": "DEPLOYMENT"});
-    let body = match row.id {
-        "TriggerAgentAction" => json!({"action": "CORDON", "reason": "maintenance"}),
-        "CreateAgentToken" => json!({"name": "new"}),
-        "CreateApiToken" => json!({"name": "new", "role": "ORGANIZATION_MEMBER", "scope": "ORGANIZATION"}),
-        "UpdateApiToken" => json!({"name": "renamed"}),
-        "UpdateApiTokenRoles" => json!({"roles": [
-            {"role": "ORGANIZATION_OWNER", "entityType": "ORGANIZATION", "entityId": world.organization},
-        ]}),
-        "CreateDeployment" => json!({"name": "new", "workspaceId": world.workspace}),
-        "UpdateDeployment" => json!({
-            "name": "renamed", "workspaceId": world.workspace, "type": "STANDARD", "environmentVariables": [],
-            "executor": "CELERY", "isCicdEnforced": false, "isDagDeployEnabled": false,
-            "isHighAvailability": false, "schedulerSize": "SMALL",
-        }),
-        "UpdateOrganization" => json!({"name": "renamed", "billingEmail": "", "isScimEnabled": false}),
-        "CreateCustomRole" | "UpdateCustomRole" => role,
-        "CreateWorkspace" => json!({"name": "new"}),
-        "UpdateWorkspace" => json!({"name": "renamed", "description": "", "cicdEnforcedDefault": false}),
-        _ => Value::Null,
-    };
-    (format!("/v1{path}"), body)
-}
-
-async fn call(world: &World, things: &Things, row: Row, token: Option<&str>) -> Answer {
-    let (path, body) = request(world, things, row);
+async fn call(world: &World, things: &Things, row: &Row, token: Option<&str>) -> Answer {
+    let (path, body) = things.request(row);
     world.call(token, row.method.as_str(), &path, &body).await
 }
 
@@ -152,7 +58,7 @@ on_both! {
             write!(table, "\n{:26}", row.id).expect("a String takes all");
             let before = world.dump().await;
             for (name, token) in &callers {
-                let answer = call(&world, &things, row, token.as_deref()).await;
+                let answer = call(&world, &things, &row, token.as_deref()).await;
                 write!(table, " {:>18}", answer.status).expect("a String takes all");
                 if answer.status >= 400 {
                     answer.assert_envelope();
@@ -177,7 +83,7 @@ on_both! {
             let things = Things::make(&world).await;
             let before = world.audit_log().await.len();
             world.clock.advance(1); // so that what follows stands behind it in the log
-            let answer = call(&world, &things, row, Some(&world.owner)).await;
+            let answer = call(&world, &things, &row, Some(&world.owner)).await;
             assert_eq!(answer.status, row.status, "{}: {}", row.id, answer.json);
             assert!(answer.headers.contains_key("x-request-id"), "{}", row.id);
 

@@ -2,17 +2,22 @@
 //! query and body, and get its output.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), airlock_client::Error> {
 //! use airlock_client::Client;
-//! use airlock_contract::{operations::GetOrganization, path::InOrganization, wire::GetOrganizationQuery};
+//! use airlock_contract::operations::CreateAgentToken;
+//! use serde_json::{from_value, json};
 //!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::new("http://127.0.0.1:8888", "an API token")?;
-//! let path = InOrganization { organization_id: "clm8q7f6q000008lcgyougpsk".into() };
-//! let query = GetOrganizationQuery { is_look_up_only: None };
-//! let organization = client.call::<GetOrganization>(&path, &query, &()).await?;
-//! println!("{}", organization.name);
+//! let path = ["cmjuolthp0j063o1bw72ghw8g", "cmjuqm28v3t3pr10qlva2l82c"].into();
+//! let query = from_value(json!({}))?;
+//! let body = from_value(json!({"name": "edge worker 1"}))?;
+//! let agent_token = client.call::<CreateAgentToken>(&path, &query, &body).await?;
+//! println!("{}", serde_json::to_string_pretty(&agent_token)?);
 //! # Ok(()) }
 //! ```
+//!
+//! Path, query and body are types of the contract. They can be written as such; as here, from ids
+//! in the order of the path and from JSON, they are shorter.
 
 use std::time::Duration;
 

@@ -40,6 +40,13 @@ pub fn is_spelt(text: &str) -> bool {
 
 /// What every typed id can do, so that code may be written once for all of them.
 pub trait Id: Clone + fmt::Debug + fmt::Display + From<String> + Send + Sync + 'static {
+    /// What it names, for example `Deployment` or `agent token`.
+    const NOUN: &'static str;
+    /// Lines of documentation: what the id is.
+    const DOC: &'static [&'static str];
+    /// An id of this kind that documentation shows wherever one is needed.
+    const EXAMPLE: &'static str;
+
     /// The id as text.
     fn as_str(&self) -> &str;
 }
@@ -54,8 +61,8 @@ fn accept(text: String) -> String {
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])+ $name:ident $noun:literal $example:literal)*) => {$(
+        $(#[doc = $doc])+
         #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
         #[serde(transparent)]
         #[schemars(inline)]
@@ -66,6 +73,10 @@ macro_rules! ids {
             pub fn as_str(&self) -> &str { &self.0 }
         }
         impl Id for $name {
+            const NOUN: &'static str = $noun;
+            const DOC: &'static [&'static str] = &[$($doc),+];
+            const EXAMPLE: &'static str = $example;
+
             fn as_str(&self) -> &str { &self.0 }
         }
         impl From<String> for $name {
@@ -88,25 +99,26 @@ macro_rules! ids {
     )*};
 }
 
+// Each kind has an example of its own, so that whatever reads one can tell what it stands for.
 ids! {
-    /// Names an Organization, the tenant that everything else belongs to.
-    OrganizationId
-    /// Names a Workspace, a group of Deployments in an Organization.
-    WorkspaceId
-    /// Names a Deployment: one Airflow.
-    DeploymentId
-    /// Names an agent token, the credential of one remote agent for one Deployment.
-    AgentTokenId
-    /// Names an agent: a remote worker that has registered through the gate.
-    AgentId
-    /// Names a job that was handed to an agent.
-    AgentJobId
-    /// Names an API token, the credential of an automation that calls this API.
-    ApiTokenId
-    /// Names a custom role.
-    RoleId
-    /// Names whoever acts: a user, an API token, or an agent token.
-    SubjectId
+    /// The id of an Organization: the tenant that everything else belongs to.
+    OrganizationId "Organization" "cmjuolthp0j063o1bw72ghw8g"
+    /// The id of a Workspace: a group of Deployments in an Organization.
+    WorkspaceId "Workspace" "cmjupj242lehmyl093cbnkzll"
+    /// The id of a Deployment: one Airflow.
+    DeploymentId "Deployment" "cmjuqm28v3t3pr10qlva2l82c"
+    /// The id of an agent token: the credential of one remote agent for one Deployment.
+    AgentTokenId "agent token" "cmjusaa2y8l5dgobw5py4o6li"
+    /// The id of an agent: a remote worker that has registered through the gate.
+    AgentId "agent" "cmjutjycy6u2awrutlcu6vwj6"
+    /// The id of a job that was handed to an agent.
+    AgentJobId "job" "cmjuvrgtoj3cm9lrrdcow5k4u"
+    /// The id of an API token: the credential of an automation that calls this API.
+    ApiTokenId "API token" "cmjuxnwwsejdwei1lqqpugr2q"
+    /// The id of a custom role.
+    RoleId "role" "cmjuzyh4qo0i2a1jmot83ghe1"
+    /// The id of whoever acts: a user, an API token, or an agent token.
+    SubjectId "subject" "cmjv114ok4fyhmj0c4c5522yo"
 }
 
 impl From<ApiTokenId> for SubjectId {

@@ -3,6 +3,9 @@
 //! A row says everything there is to know for calling an operation. Adding one here makes it
 //! appear in the router (which will not compile until it has a handler), in the OpenAPI document,
 //! in the client, and in the tests that walk every operation.
+//!
+//! Of a row's doc comment, the first line is the summary. A line such as `400: There is one already.`
+//! says what else leads to that status, or for a success what the answer is.
 
 use crate::{
     operation::{Access, Beta, Method, Operation, Tag, Visitor},
@@ -105,6 +108,8 @@ operations! {
         /// Takes an agent that is TERMINATED or UNHEALTHY off the list. One that is connected is
         /// refused: stop the worker, or cut it off by deleting its agent token. The agent token
         /// stays as it is; with one that is good, the worker may register again, as a new agent.
+        ///
+        /// 400: The agent is connected.
         DeleteAgent: Write Delete "/organizations/{organizationId}/deployments/{deploymentId}/agents/{agentId}"
             requires DeploymentAgentsDelete, path OneAgent
             => 204;
@@ -113,6 +118,9 @@ operations! {
         /// A cordoned agent is given no new work from when this has answered; what it runs goes
         /// on. It stays cordoned when it restarts. An agent that is uncordoned learns of it with
         /// its next heartbeat, and takes work from then on.
+        ///
+        /// 200: The agent as it is now.
+        /// 400: A `reason` goes with `UNCORDON`; it is for `CORDON` only.
         TriggerAgentAction: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/agents/{agentId}/action"
             requires DeploymentAgentsUpdate, path OneAgent, body AgentActionRequest
             => 200 Agent;
@@ -128,6 +136,12 @@ operations! {
         ///
         /// The token opens this Deployment's Airflow to one remote agent. Its value is in this
         /// answer and nowhere else: it is not kept and cannot be shown again.
+        ///
+        /// 200: The agent token, with its value.
+        /// 400: The Deployment has as many agent tokens as it can have: 50, unless the server's
+        /// settings say otherwise.
+        /// 400: The Deployment has remote execution off.
+        /// 400: The `publicKey` is no Ed25519 or RSA key, or another agent token of the Deployment has it.
         CreateAgentToken: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/agent-tokens"
             requires DeploymentAgentTokensCreate, path InDeployment, body CreateAgentTokenRequest
             => 200 ApiToken, also Iam;
@@ -155,6 +169,14 @@ operations! {
         ///
         /// Nobody can give a token more than they may do themselves. The value is in this answer
         /// only.
+        ///
+        /// 200: The API token, with its value.
+        /// 400: The `entityId` is missing, or names no Workspace or Deployment that the caller may see.
+        /// 400: There is no such role that can be used there.
+        /// 400: The kind `DIRECT_ACCESS` comes with another scope than `DEPLOYMENT`.
+        /// 403: The caller lacks `organization.apiTokens.create`, or `workspace.apiTokens.create` or
+        /// `deployment.apiTokens.create` on what the `entityId` names.
+        /// 403: The role permits something that the caller lacks there.
         CreateApiToken: Write Post "/organizations/{organizationId}/tokens"
             requires OrganizationApiTokensAccess, path InOrganization, body CreateApiTokenRequest
             => 200 ApiToken, also Iam;
@@ -167,24 +189,43 @@ operations! {
         /// Update an API token.
         ///
         /// Changes the name and the description. An expiry cannot be changed.
+        ///
+        /// 403: The caller lacks `organization.apiTokens.update`, or `workspace.apiTokens.update` or
+        /// `deployment.apiTokens.update` where the token belongs to one.
         UpdateApiToken: Write Post "/organizations/{organizationId}/tokens/{tokenId}"
             requires OrganizationApiTokensAccess, path OneApiToken, body UpdateApiTokenRequest
             => 200 ApiToken, also Iam;
         /// Delete an API token.
         ///
         /// When this has answered, no request with the token that starts later is accepted.
+        ///
+        /// 403: The caller lacks `organization.apiTokens.delete`, or `workspace.apiTokens.delete` or
+        /// `deployment.apiTokens.delete` where the token belongs to one.
         DeleteApiToken: Write Delete "/organizations/{organizationId}/tokens/{tokenId}"
             requires OrganizationApiTokensAccess, path OneApiToken
             => 204, also Iam;
         /// Replace an API token's roles.
         ///
         /// The list given replaces all roles that the token had. It acts on the next request.
+        ///
+        /// 200: The roles that the token has now.
+        /// 400: Not exactly one of the roles is on what the token belongs to, or one is on something
+        /// above it.
+        /// 400: A role, or what it shall be on, is not there or not visible to the caller.
+        /// 403: The caller lacks `organization.apiTokens.update`, or `workspace.apiTokens.update` or
+        /// `deployment.apiTokens.update` where the token belongs to one.
+        /// 403: A role that is new to the token permits something that the caller lacks there.
         UpdateApiTokenRoles: Write Post "/organizations/{organizationId}/tokens/{tokenId}/roles"
             requires OrganizationApiTokensAccess, path OneApiToken, body UpdateApiTokenRolesRequest
             => 200 SubjectRoles, also Iam;
         /// Rotate an API token.
         ///
         /// Answers with a new value; the old one stops working at once.
+        ///
+        /// 200: The API token, with its new value.
+        /// 403: The caller lacks `organization.apiTokens.rotate`, or `workspace.apiTokens.rotate` or
+        /// `deployment.apiTokens.rotate` where the token belongs to one.
+        /// 403: A role of the token permits something that the caller lacks there.
         RotateApiToken: Write Post "/organizations/{organizationId}/tokens/{tokenId}/rotate"
             requires OrganizationApiTokensAccess, path OneApiToken
             => 200 ApiToken, also Iam;
@@ -194,6 +235,8 @@ operations! {
         ///
         /// All permissions by what they are about. Those of DEPLOYMENT and DAG scope can be put
         /// into custom roles.
+        ///
+        /// 200: All groups of permissions.
         ListPermissionGroups: Read Get "/authorization/permission-groups"
             requires Authenticated, path Root, query ListPermissionGroupsQuery
             => 200 PermissionGroups, also Iam;
@@ -208,6 +251,9 @@ operations! {
         /// Create a Deployment.
         ///
         /// Needs `workspace.deployments.create` in the Workspace that the body names.
+        ///
+        /// 400: Two environment variables have the same `key`.
+        /// 404: The body names a Workspace that is not there, or that the caller may not see.
         CreateDeployment: Write Post "/organizations/{organizationId}/deployments"
             requires WorkspaceDeploymentsCreate at body, path InOrganization, body CreateDeploymentRequest
             => 200 Deployment, also Platform;
@@ -220,6 +266,10 @@ operations! {
         /// Update a Deployment.
         ///
         /// A secret environment variable that comes without a value keeps the one it has.
+        ///
+        /// 200: The Deployment as it is now.
+        /// 400: The body names another Workspace or another `type` than the Deployment has.
+        /// 400: Two environment variables have the same `key`.
         UpdateDeployment: Write Post "/organizations/{organizationId}/deployments/{deploymentId}"
             requires DeploymentUpdate, path InDeployment, body UpdateDeploymentRequest
             => 200 Deployment, also Platform;
@@ -253,6 +303,8 @@ operations! {
         /// Update an Organization.
         ///
         /// What the body leaves out stays as it is.
+        ///
+        /// 200: The Organization as it is now.
         UpdateOrganization: Write Post "/organizations/{organizationId}"
             requires OrganizationSettingsUpdate, path InOrganization, body UpdateOrganizationRequest
             => 200 Organization, also Platform;
@@ -260,6 +312,8 @@ operations! {
         ///
         /// One JSON object a line, oldest first, gzip-encoded: every change, and refused requests.
         /// From `startDate` (included) to `endDate` (excluded); each is open when absent.
+        ///
+        /// 200: The audit log, one JSON object a line.
         GetOrganizationAuditLogs: Download Get "/organizations/{organizationId}/audit-logs"
             requires OrganizationAuditLogsGet, path InOrganization, query GetOrganizationAuditLogsQuery
             => 200, also Platform;
@@ -268,6 +322,8 @@ operations! {
         /// List role templates.
         ///
         /// Starting points for custom roles; a template cannot be assigned itself.
+        ///
+        /// 200: All role templates.
         ListRoleTemplates: Read Get "/organizations/{organizationId}/role-templates"
             requires OrganizationCustomRolesGet, path InOrganization, query ListRoleTemplatesQuery
             => 200 RoleTemplates, also Iam;
@@ -281,6 +337,10 @@ operations! {
         /// Create a custom role.
         ///
         /// Custom roles exist for DEPLOYMENT and DAG scope.
+        ///
+        /// 400: A built-in role or another custom role has the name already.
+        /// 400: One of the `permissions` is not for roles of this scope.
+        /// 400: One of the `restrictedWorkspaceIds` is not there.
         CreateCustomRole: Write Post "/organizations/{organizationId}/roles"
             requires OrganizationCustomRolesCreate, path InOrganization, body CreateCustomRoleRequest
             => 200 RoleWithPermission, also Iam;
@@ -294,12 +354,20 @@ operations! {
         ///
         /// Acts on the next request of whoever has the role. The permissions of a role that a
         /// DIRECT_ACCESS token has cannot be changed: they were fixed when it was created.
+        ///
+        /// 200: The role as it is now.
+        /// 400: A built-in role or another custom role has the name already.
+        /// 400: One of the `permissions` is not for roles of this scope.
+        /// 400: One of the `restrictedWorkspaceIds` is not there.
+        /// 400: The `permissions` change while a `DIRECT_ACCESS` token has the role.
         UpdateCustomRole: Write Post "/organizations/{organizationId}/roles/{customRoleId}"
             requires OrganizationCustomRolesUpdate, path OneRole, body UpdateCustomRoleRequest
             => 200 RoleWithPermission, also Iam;
         /// Delete a custom role.
         ///
         /// Refused while a token has the role.
+        ///
+        /// 400: A token has the role.
         DeleteCustomRole: Write Delete "/organizations/{organizationId}/roles/{customRoleId}"
             requires OrganizationCustomRolesDelete, path OneRole
             => 204, also Iam;
@@ -326,6 +394,8 @@ operations! {
         /// Update a Workspace.
         ///
         /// Defaults that the body leaves out stay as they are.
+        ///
+        /// 200: The Workspace as it is now.
         UpdateWorkspace: Write Post "/organizations/{organizationId}/workspaces/{workspaceId}"
             requires WorkspaceSettingsUpdate, path InWorkspace, body UpdateWorkspaceRequest
             => 200 Workspace, also Platform;

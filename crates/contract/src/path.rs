@@ -2,15 +2,33 @@
 
 use crate::{
     AgentId, AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, WorkspaceId,
+    id::Id,
     permissions::scope,
     wire::{CreateDeploymentRequest, deployment},
 };
 
+/// What a path parameter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathParameter {
+    /// What its id names, for example `agent token`.
+    pub noun: &'static str,
+    /// Lines of documentation.
+    pub doc: &'static [&'static str],
+    /// The id that documentation shows.
+    pub example: &'static str,
+}
+
+impl PathParameter {
+    const fn of<T: Id>() -> Self {
+        Self { noun: T::NOUN, doc: T::DOC, example: T::EXAMPLE }
+    }
+}
+
 /// A set of path parameters, read in the order in which the path has them.
 pub trait PathParameters: Clone + Send + Sync + 'static {
-    /// How many there are.
-    const COUNT: usize;
-    /// Builds the set from exactly [`Self::COUNT`] values.
+    /// What they are.
+    const ALL: &'static [PathParameter];
+    /// Builds the set from exactly as many values as there are parameters.
     fn read(values: &mut dyn Iterator<Item = String>) -> Option<Self>;
     /// The values again, in the same order, to fill a path with.
     fn write(&self) -> Vec<&str>;
@@ -24,12 +42,18 @@ macro_rules! paths {
         pub struct $name { $(pub $field: $id),* }
 
         impl PathParameters for $name {
-            const COUNT: usize = [$(stringify!($field)),*].len();
+            const ALL: &'static [PathParameter] = &[$(PathParameter::of::<$id>()),*];
             fn read(values: &mut dyn Iterator<Item = String>) -> Option<Self> {
                 Some(Self { $($field: values.next()?.into()),* })
             }
             fn write(&self) -> Vec<&str> {
-                vec![$(crate::id::Id::as_str(&self.$field)),*]
+                vec![$(self.$field.as_str()),*]
+            }
+        }
+
+        impl From<[&str; [$(stringify!($field)),*].len()]> for $name {
+            fn from([$($field),*]: [&str; [$(stringify!($field)),*].len()]) -> Self {
+                Self { $($field: $field.into()),* }
             }
         }
     )*};
@@ -57,12 +81,18 @@ paths! {
 pub struct Root;
 
 impl PathParameters for Root {
-    const COUNT: usize = 0;
+    const ALL: &'static [PathParameter] = &[];
     fn read(_: &mut dyn Iterator<Item = String>) -> Option<Self> {
         Some(Self)
     }
     fn write(&self) -> Vec<&str> {
         Vec::new()
+    }
+}
+
+impl From<[&str; 0]> for Root {
+    fn from([]: [&str; 0]) -> Self {
+        Self
     }
 }
 

@@ -50,26 +50,32 @@ pub mod scope {
 
     /// A scope at which a permission can be granted.
     pub trait Scope: Clone + Send + Sync + 'static {
+        /// What it is called.
+        const NOUN: &'static str;
         /// The ids, in the common form.
         fn target(&self) -> Target;
     }
 
     impl Scope for Installation {
+        const NOUN: &'static str = "server";
         fn target(&self) -> Target {
             Target::Installation
         }
     }
     impl Scope for Organization {
+        const NOUN: &'static str = "Organization";
         fn target(&self) -> Target {
             Target::Organization(self.organization_id.clone())
         }
     }
     impl Scope for Workspace {
+        const NOUN: &'static str = "Workspace";
         fn target(&self) -> Target {
             Target::Workspace(self.organization_id.clone(), self.workspace_id.clone())
         }
     }
     impl Scope for Deployment {
+        const NOUN: &'static str = "Deployment";
         fn target(&self) -> Target {
             Target::Deployment(self.organization_id.clone(), self.deployment_id.clone())
         }

@@ -46,7 +46,7 @@ pub(crate) fn pinned_version(headers: &HeaderMap) -> Result<()> {
 ///
 /// [`Error::NotFound`] when the path does not fit, which routing has ruled out.
 pub(crate) fn path<O: Operation>(values: HashMap<String, String>) -> Result<O::Path> {
-    let mut in_order = (0..O::Path::COUNT).filter_map(|at| values.get(&at.to_string()).cloned());
+    let mut in_order = (0..O::Path::ALL.len()).filter_map(|at| values.get(&at.to_string()).cloned());
     O::Path::read(&mut in_order).ok_or_else(|| Error::NotFound("path".into()))
 }
 

@@ -3,6 +3,7 @@
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{default_limit, default_offset, paged, sorts, text, words};
 use crate::{AgentId, AgentTokenId, Time};
@@ -111,6 +112,7 @@ pub struct AgentsPaginated {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
+#[schemars(example = json!({"action": "CORDON", "reason": "the disk is replaced today"}))]
 pub struct AgentActionRequest {
     /// What to do.
     pub action: AgentAction,
@@ -149,6 +151,7 @@ pub struct ListAgentsQuery {
     pub offset: u32,
     /// How many agents to answer at the most.
     #[garde(range(max = 1000))]
+    #[schemars(example = 10)]
     #[serde(default = "default_limit")]
     pub limit: u32,
     /// What to sort by, the first the most significant.

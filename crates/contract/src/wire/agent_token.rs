@@ -3,6 +3,7 @@
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{default_limit, default_offset, paged, sorts, text};
 
@@ -10,6 +11,11 @@ use super::{default_limit, default_offset, paged, sorts, text};
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
+#[schemars(example = json!({
+    "name": "edge worker 1",
+    "tokenExpiryPeriodInDays": 90,
+    "queues": ["default"],
+}))]
 pub struct CreateAgentTokenRequest {
     /// What the token is called; names need not be unique.
     #[garde(length(chars, min = 1, max = 256), custom(text::line))]
@@ -72,9 +78,11 @@ pub struct ListAgentTokensQuery {
     pub offset: u32,
     /// How many tokens to answer at the most.
     #[garde(range(max = 1000))]
+    #[schemars(example = 10)]
     #[serde(default = "default_limit")]
     pub limit: u32,
     /// What to sort by, the first the most significant.
+    #[schemars(example = json!(["createdAt:desc"]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sorts: Vec<AgentTokenSort>,
 }

@@ -3,9 +3,10 @@
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{BasicSubjectProfile, default_limit, default_offset, paged, sorts, text, words};
-use crate::{DeploymentId, Time, WorkspaceId};
+use crate::{DeploymentId, OrganizationId, Time, WorkspaceId, id::Id};
 
 words! {
     /// The kind of an API token.
@@ -128,6 +129,13 @@ pub struct ApiTokensPaginated {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
+#[schemars(example = json!({
+    "name": "deploys from CI",
+    "scope": "WORKSPACE",
+    "entityId": WorkspaceId::EXAMPLE,
+    "role": "WORKSPACE_OPERATOR",
+    "tokenExpiryPeriodInDays": 90,
+}))]
 pub struct CreateApiTokenRequest {
     /// What the token is called; names need not be unique.
     #[garde(length(chars, min = 1, max = 256), custom(text::line))]
@@ -158,6 +166,7 @@ pub struct CreateApiTokenRequest {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
+#[schemars(example = json!({"name": "deploys from CI", "description": "Used by the pipeline of the main branch."}))]
 pub struct UpdateApiTokenRequest {
     /// What the token is called.
     #[garde(length(chars, min = 1, max = 256), custom(text::line))]
@@ -170,6 +179,10 @@ pub struct UpdateApiTokenRequest {
 
 /// The roles that a token shall have, instead of those it has.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
+#[schemars(example = json!({"roles": [
+    {"entityType": "ORGANIZATION", "entityId": OrganizationId::EXAMPLE, "role": "ORGANIZATION_MEMBER"},
+    {"entityType": "WORKSPACE", "entityId": WorkspaceId::EXAMPLE, "role": "WORKSPACE_OPERATOR"},
+]}))]
 pub struct UpdateApiTokenRolesRequest {
     /// Exactly one of them is on the token's own Organization, Workspace or Deployment.
     #[garde(length(min = 1, max = 1000), dive)]
@@ -222,6 +235,7 @@ pub struct ListApiTokensQuery {
     pub offset: u32,
     /// How many tokens to answer at the most.
     #[garde(range(max = 1000))]
+    #[schemars(example = 10)]
     #[serde(default = "default_limit")]
     pub limit: u32,
     /// What to sort by, the first the most significant.

@@ -22,6 +22,7 @@ words! {
 #[garde(allow_unvalidated)]
 pub struct ListPermissionGroupsQuery {
     /// Only permissions of this scope.
+    #[schemars(example = RoleScopeType::Deployment)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope_type: Option<RoleScopeType>,
 }

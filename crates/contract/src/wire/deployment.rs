@@ -7,9 +7,10 @@
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{BasicSubjectProfile, CloudProvider, default_limit, default_offset, paged, sorts, text, words};
-use crate::{DeploymentId, OrganizationId, Time, WorkspaceId};
+use crate::{DeploymentId, OrganizationId, Time, WorkspaceId, id::Id};
 
 pub use super::deployment_kinds::{CreateDeploymentRequest, UpdateDeploymentRequest, workspace_of};
 
@@ -592,12 +593,14 @@ pub struct ListDeploymentsQuery {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
     /// Only those of these Workspaces.
+    #[schemars(example = json!([WorkspaceId::EXAMPLE]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workspace_ids: Vec<WorkspaceId>,
     /// How many Deployments to pass over.
     #[serde(default = "default_offset")]
     pub offset: u32,
     /// How many Deployments to answer at the most; the server's own bound is 1000.
+    #[schemars(example = 10)]
     #[serde(default = "default_limit")]
     pub limit: u32,
     /// What to sort by, the first the most significant.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{DeploymentSettings, DeploymentType, UpdateWorkerQueueRequest};
-use crate::WorkspaceId;
+use crate::{WorkspaceId, id::Id};
 
 /// Settings that every kind has.
 const COMMON: &[&str] = &[
@@ -99,7 +99,7 @@ impl Verb {
 }
 
 macro_rules! requests {
-    ($($(#[$doc:meta])* $name:ident $verb:ident)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $verb:ident, for example $example:tt)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -130,7 +130,7 @@ macro_rules! requests {
                 stringify!($name).into()
             }
             fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                choice(generator, Verb::$verb)
+                choice(generator, Verb::$verb, json!($example))
             }
         }
     )*};
@@ -138,9 +138,26 @@ macro_rules! requests {
 
 requests! {
     /// What a Deployment is made from.
-    CreateDeploymentRequest Create
+    CreateDeploymentRequest Create, for example {
+        "name": "production",
+        "type": "STANDARD",
+        "workspaceId": WorkspaceId::EXAMPLE,
+        "remoteExecution": {"enabled": true},
+    }
     /// What a Deployment shall be like.
-    UpdateDeploymentRequest Update
+    UpdateDeploymentRequest Update, for example {
+        "name": "production",
+        "type": "STANDARD",
+        "workspaceId": WorkspaceId::EXAMPLE,
+        "executor": "CELERY",
+        "schedulerSize": "SMALL",
+        "isHighAvailability": false,
+        "isCicdEnforced": false,
+        "isDagDeployEnabled": false,
+        "environmentVariables": [
+            {"key": "AIRFLOW__API__BASE_URL", "value": "https://airflow.example.com", "isSecret": false},
+        ],
+    }
 }
 
 impl DeploymentSettings {
@@ -160,7 +177,7 @@ pub fn workspace_of(request: &CreateDeploymentRequest) -> &WorkspaceId {
 }
 
 /// The schema "one of the kinds, chosen by `type`".
-fn choice(generator: &mut SchemaGenerator, verb: Verb) -> Schema {
+fn choice(generator: &mut SchemaGenerator, verb: Verb, example: Value) -> Schema {
     let mut mapping = Map::new();
     for &kind in DeploymentType::ALL {
         let schema = of_kind(generator, verb, kind);
@@ -176,6 +193,7 @@ fn choice(generator: &mut SchemaGenerator, verb: Verb) -> Schema {
     json_schema!({
         "oneOf": arms,
         "discriminator": {"propertyName": "type", "mapping": mapping},
+        "examples": [example],
     })
 }
 

@@ -3,6 +3,7 @@
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{BasicSubjectProfile, default_limit, default_offset, paged, sorts, text, words};
 use crate::{OrganizationId, Time};
@@ -175,6 +176,7 @@ pub struct OrganizationsPaginated {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
+#[schemars(example = json!({"name": "Example Corp", "billingEmail": "billing@example.com", "isScimEnabled": false}))]
 pub struct UpdateOrganizationRequest {
     /// Its name.
     #[garde(length(chars, min = 1, max = 50), custom(text::line))]
@@ -226,6 +228,7 @@ pub struct ListOrganizationsQuery {
     pub offset: u32,
     /// How many Organizations to answer at the most.
     #[garde(range(max = 1000))]
+    #[schemars(example = 10)]
     #[serde(default = "default_limit")]
     pub limit: u32,
     /// What to sort by, the first the most significant.
@@ -250,6 +253,7 @@ pub struct GetOrganizationQuery {
 #[garde(allow_unvalidated)]
 pub struct GetOrganizationAuditLogsQuery {
     /// From this time on, included.
+    #[schemars(example = &"2026-01-01T00:00:00Z")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Time>,
     /// Up to this time, excluded.

@@ -3,6 +3,7 @@
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{BasicSubjectProfile, RoleScopeType, default_limit, default_offset, paged, sorts, text, words};
 use crate::{RoleId, Time, WorkspaceId};
@@ -119,6 +120,12 @@ pub struct RolesPaginated {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
+#[schemars(example = json!({
+    "name": "Agent operator",
+    "description": "May watch agents and cordon them.",
+    "scopeType": "DEPLOYMENT",
+    "permissions": ["deployment.get", "deployment.agents.get", "deployment.agents.update"],
+}))]
 pub struct CreateCustomRoleRequest {
     /// Its name, unique in the Organization and not that of a built-in role.
     #[garde(length(chars, min = 1, max = 256), custom(text::line))]
@@ -142,6 +149,13 @@ pub struct CreateCustomRoleRequest {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
+#[schemars(example = json!({
+    "name": "Agent operator",
+    "description": "May watch agents, cordon them and take them off the list.",
+    "permissions": [
+        "deployment.get", "deployment.agents.get", "deployment.agents.update", "deployment.agents.delete",
+    ],
+}))]
 pub struct UpdateCustomRoleRequest {
     /// Its name, unique in the Organization and not that of a built-in role.
     #[garde(length(chars, min = 1, max = 256), custom(text::line))]
@@ -190,6 +204,7 @@ pub struct ListRolesQuery {
     #[serde(default = "default_offset")]
     pub offset: u32,
     /// How many roles to answer at the most; the server's own bound is 1000.
+    #[schemars(example = 10)]
     #[serde(default = "default_limit")]
     pub limit: u32,
     /// What to sort by, the first the most significant.

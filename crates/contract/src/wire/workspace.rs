@@ -3,6 +3,7 @@
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{BasicSubjectProfile, default_limit, default_offset, paged, sorts, text, words};
 use crate::{OrganizationId, Time, WorkspaceId};
@@ -73,6 +74,7 @@ pub struct WorkspacesPaginated {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
+#[schemars(example = json!({"name": "Data platform", "description": "The pipelines of the data team."}))]
 pub struct CreateWorkspaceRequest {
     /// Its name.
     #[garde(length(chars, min = 1, max = 50), custom(text::line))]
@@ -101,6 +103,11 @@ pub struct CreateWorkspaceRequest {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
+#[schemars(example = json!({
+    "name": "Data platform",
+    "description": "The pipelines of the data team.",
+    "cicdEnforcedDefault": true,
+}))]
 pub struct UpdateWorkspaceRequest {
     /// Its name.
     #[garde(length(chars, min = 1, max = 50), custom(text::line))]
@@ -152,6 +159,7 @@ pub struct ListWorkspacesQuery {
     pub offset: u32,
     /// How many Workspaces to answer at the most.
     #[garde(range(max = 1000))]
+    #[schemars(example = 10)]
     #[serde(default = "default_limit")]
     pub limit: u32,
     /// What to sort by, the first the most significant.
