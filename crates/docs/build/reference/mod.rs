@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(crate) use read::read;
 pub(crate) use text::{index_text, operation_text, permission, tag_text};
 
-use crate::address::Address;
+use crate::{address::Address, samples::Sample};
 
 /// All operations.
 pub(crate) struct Reference {
@@ -69,6 +69,8 @@ pub(crate) struct Operation {
     pub(crate) answer: Answer,
     /// What else can be answered, by status.
     pub(crate) errors: Vec<Failure>,
+    /// How it is called.
+    pub(crate) samples: Vec<Sample>,
     /// The OpenAPI document, cut down to this operation.
     pub(crate) document: Value,
 }

@@ -9,7 +9,11 @@ use super::{
     Answer, Body, Failure, Method, Operation, Reference, Tag, cut,
     shape::{self, Reader},
 };
-use crate::{address::Address, names};
+use crate::{
+    address::Address,
+    names,
+    samples::{self, Examples},
+};
 
 /// Reads the document's text.
 pub(crate) fn read(text: &str) -> Result<Reference> {
@@ -23,7 +27,12 @@ pub(crate) fn read(text: &str) -> Result<Reference> {
             tag.operations.push(read);
         }
     }
-    Ok(Reference { tags: tags.into_values().collect() })
+    let mut reference = Reference { tags: tags.into_values().collect() };
+    let examples = Examples::of(&reference);
+    for operation in reference.tags.iter_mut().flat_map(|tag| &mut tag.operations) {
+        operation.samples = samples::of(operation, &examples);
+    }
+    Ok(reference)
 }
 
 fn tag(document: &Value, name: &str) -> Tag {
@@ -64,6 +73,7 @@ impl Source<'_> {
             body: self.body(),
             answer: self.answer()?,
             errors: self.errors(),
+            samples: Vec::new(), // when all ids are known
             document: cut::cut(self.document, self.path, self.method),
         })
     }

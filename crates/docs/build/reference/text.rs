@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Field, Operation, Reference, Shape, Tag};
-use crate::{address::Address, samples};
+use crate::address::Address;
 
 /// The page of an operation.
 pub(crate) fn operation_text(operation: &Operation) -> String {
@@ -24,7 +24,7 @@ pub(crate) fn operation_text(operation: &Operation) -> String {
     answer(&mut out, operation);
     errors(&mut out, operation);
     out += "## Samples\n\n";
-    for sample in samples::of(operation) {
+    for sample in &operation.samples {
         _ = write!(out, "### {}\n\n```{}\n{}```\n\n", sample.title, sample.syntax, sample.code);
     }
     out += "## OpenAPI\n\nThe document, cut down to this operation:\n\n";

@@ -12,7 +12,6 @@ use crate::{
     guide::Guide,
     pack,
     reference::{Field, Operation, Reference, Tag},
-    samples::{self, Sample},
     site::{Content, Page, Site},
 };
 
@@ -25,9 +24,7 @@ pub(crate) fn html(site: &Site, assets: &Assets) -> Result<Vec<pack::File>> {
             Content::Guide(guide) => GuideView { frame, guide }.render()?,
             Content::Index(reference) => IndexView { frame, reference }.render()?,
             Content::Tag(tag) => TagView { frame, tag }.render()?,
-            Content::Operation(tag, operation) => {
-                OperationView { frame, tag, operation, samples: samples::of(operation) }.render()?
-            }
+            Content::Operation(tag, operation) => OperationView { frame, tag, operation }.render()?,
         };
         files.push(pack::File::html(site.pages[number].address.path(), html));
     }
@@ -110,7 +107,6 @@ struct OperationView<'a> {
     frame: Frame<'a>,
     tag: &'a Tag,
     operation: &'a Operation,
-    samples: Vec<Sample>,
 }
 
 #[derive(Template)]
