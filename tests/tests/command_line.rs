@@ -415,6 +415,43 @@ fn agent_tokens() {
     assert!(fault.starts_with(&format!("the agent token {id} was deleted at ")), "{fault}");
 }
 
+/// Any operation by its name. That each of them can be called so is shown by the samples of the
+/// documentation; here is how the command behaves.
+#[test]
+fn api() {
+    let site = Site::new(&[]);
+    let json = |arguments: &[&str]| -> Value {
+        let mut command = command(&[&["api"], arguments].concat());
+        command.env("AIRLOCK_URL", site.server.url()).env("AIRLOCK_TOKEN", &site.first.token);
+        command.env("AIRLOCK_DEPLOYMENT", &site.first.deployment);
+        serde_json::from_str(&Ran::new(command).out()).expect("JSON")
+    };
+    let made = json(&["create-agent-token", "--body", r#"{"name": "edge \u00fc"}"#]);
+    assert_eq!(made["name"], "edge ü");
+    let id = text(&made, "id").to_owned();
+    let list = ["list-agent-tokens", "--limit", "1", "--sorts", "name:desc", "--sorts", "createdAt:asc"];
+    let page = json(&list);
+    assert_eq!((&page["limit"], &page["tokens"][0]["id"]), (&1.into(), &id.as_str().into()));
+    let deployment = site.first.deployment.as_str();
+    assert_eq!(json(&["get-deployment", "--deployment", deployment])["id"], deployment);
+
+    // The Organization is found by the token, a download is written as it comes, and a 204 is silent.
+    let audit = site.call(&["api", "get-organization-audit-logs"]).out();
+    assert!(audit.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{audit}");
+    assert!(audit.contains(&id), "{audit}");
+    let at = ["--deployment", deployment];
+    assert_eq!(site.call(&[&["api", "delete-agent-token", &id][..], &at].concat()).out(), "");
+
+    let fault = site.call(&[&["api", "get-agent-token", "no/such?id"][..], &at].concat()).fault();
+    assert!(fault.starts_with("agent token not found (status 404, request "), "{fault}");
+    let fault = site.call(&[&["api", "create-agent-token", "--body", "{"][..], &at].concat()).fault();
+    assert!(fault.starts_with("the body is not JSON: "), "{fault}");
+    let fault = site.call(&[&["api", "create-agent-token", "--body", "{}"][..], &at].concat()).fault();
+    assert!(fault.contains("name"), "{fault}");
+    let help = Ran::new(command(&["api", "list-agent-tokens", "--help"])).out();
+    assert!(help.contains("GET /v1/organizations/{organizationId}/deployments/{deploymentId}/agent-tokens"), "{help}");
+}
+
 /// A token is bound as the flags say. A key file is looked at before it is sent: a private key
 /// does not leave the machine.
 #[test]

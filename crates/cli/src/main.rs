@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    commands::{agent, agent_token, api_token, attach, doctor, replicas, serve},
+    commands::{agent, agent_token, api, api_token, attach, doctor, replicas, serve},
     settings::ServerSettings,
 };
 
@@ -67,6 +67,9 @@ enum Command {
     /// API tokens: the credentials of automations.
     #[command(subcommand)]
     ApiToken(api_token::ApiToken),
+    /// Any operation of the API, by its name; prints the JSON that it answers.
+    #[command(subcommand)]
+    Api(api::Api),
 }
 
 #[derive(clap::Args)]
@@ -117,6 +120,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Agent(command) => agent::run(command).await,
         Command::AgentToken(command) => agent_token::run(command).await,
         Command::ApiToken(command) => api_token::run(command).await,
+        Command::Api(command) => command.run().await,
     }
 }
 

@@ -8,7 +8,12 @@ use serde_json::Value;
 
 /// Prints a text as it is. A reader that went away, as `head` does, is no fault.
 pub(crate) fn text(text: &str) -> anyhow::Result<()> {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+    bytes(text.as_bytes())
+}
+
+/// Prints bytes as they are, likewise.
+pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
+    match io::stdout().write_all(bytes).and_then(|()| io::stdout().flush()) {
         Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => Err(cause.into()),
         _ => Ok(()),
     }

@@ -25,7 +25,7 @@ use airlock_contract::{Method, Operation, openapi, path::PathParameters, wire};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use serde_json::Value;
 
-/// How long a call may take.
+/// How long a call may be silent: until its answer begins, and between two pieces of it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Calls one server with one token. Cloning is cheap.
@@ -83,7 +83,11 @@ impl Client {
             (USER_AGENT, HeaderValue::from_static(concat!("airlock/", env!("CARGO_PKG_VERSION")))),
         ]);
         let base = base.trim_end_matches('/').to_owned();
-        let http = reqwest::Client::builder().default_headers(headers).timeout(PATIENCE).build();
+        let http = reqwest::Client::builder()
+            .default_headers(headers)
+            .connect_timeout(PATIENCE)
+            .read_timeout(PATIENCE)
+            .build();
         let http = http.map_err(|cause| transport(&base, &cause))?;
         Ok(Self { http, base })
     }
@@ -99,25 +103,76 @@ impl Client {
         query: &O::Query,
         body: &O::Body,
     ) -> Result<O::Output, Error> {
-        let url = format!("{}/v1{}{}", self.base, fill(O::PATH, &path.write()), query_string(query));
-        let request = match O::METHOD {
+        let target = format!("{}{}", fill(O::PATH, &path.write()), query_string(query));
+        let body = openapi::has_body::<O>().then_some(body);
+        let answer = self.send(O::METHOD, &target, body).await?;
+        let status = answer.response.status().as_u16();
+        let bytes = answer.bytes().await?;
+        let bytes: &[u8] = if status == 204 { b"null" } else { &bytes };
+        serde_json::from_slice(bytes).map_err(|_| unexpected(status, bytes))
+    }
+
+    /// Sends a request whose path and query, below `/v1`, are spelt out already: for code that has
+    /// an operation's description instead of its type. The answer may be read bit by bit.
+    ///
+    /// # Errors
+    ///
+    /// See [`enum@Error`].
+    pub async fn send(
+        &self,
+        method: Method,
+        path_and_query: &str,
+        body: Option<&impl serde::Serialize>,
+    ) -> Result<Answer, Error> {
+        let url = format!("{}/v1{path_and_query}", self.base);
+        let request = match method {
             Method::Get => self.http.get(&url),
             Method::Post => self.http.post(&url),
             Method::Delete => self.http.delete(&url),
         };
-        let request = if openapi::has_body::<O>() { request.json(body) } else { request };
+        let request = if let Some(body) = body { request.json(body) } else { request };
         let response = request.send().await.map_err(|cause| transport(&self.base, &cause))?;
-        let status = response.status().as_u16();
-        let bytes = response.bytes().await.map_err(|cause| transport(&self.base, &cause))?;
-        let bytes: &[u8] = if status == 204 { b"null" } else { &bytes };
-        let unexpected =
-            || Error::Unexpected { status, text: String::from_utf8_lossy(bytes).chars().take(200).collect() };
-        if (200..300).contains(&status) {
-            serde_json::from_slice(bytes).map_err(|_| unexpected())
-        } else {
-            Err(serde_json::from_slice(bytes).map_or_else(|_| unexpected(), Error::Refused))
+        let status = response.status();
+        let answer = Answer { response, base: self.base.clone() };
+        if status.is_success() {
+            return Ok(answer);
         }
+        let bytes = answer.bytes().await?;
+        Err(serde_json::from_slice(&bytes).map_or_else(|_| unexpected(status.as_u16(), &bytes), Error::Refused))
     }
+}
+
+/// The answer of a request that succeeded.
+#[derive(Debug)]
+pub struct Answer {
+    response: reqwest::Response,
+    base: String,
+}
+
+impl Answer {
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Transport`] when the connection broke.
+    pub async fn chunk(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, Error> {
+        self.response.chunk().await.map_err(|cause| transport(&self.base, &cause))
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Transport`] when the connection broke.
+    pub async fn bytes(self) -> Result<Vec<u8>, Error> {
+        let bytes = self.response.bytes().await.map_err(|cause| transport(&self.base, &cause))?;
+        Ok(bytes.into())
+    }
+}
+
+/// An answer that is not the API's: what stands before the server may have given it.
+fn unexpected(status: u16, bytes: &[u8]) -> Error {
+    Error::Unexpected { status, text: String::from_utf8_lossy(bytes).chars().take(200).collect() }
 }
 
 /// Puts the values into a path's braces. Values are ids, which need no escapes.

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod agent_token;
 mod airflow_check;
+pub(crate) mod api;
 pub(crate) mod api_token;
 pub(crate) mod attach;
 mod connection;

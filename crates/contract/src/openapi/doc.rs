@@ -3,17 +3,18 @@
 use crate::Operation;
 
 /// A doc comment, taken apart.
-pub(super) struct Doc {
+pub struct Doc {
     /// Its first line.
-    pub(super) summary: String,
+    pub summary: String,
     /// What is neither that nor about a status.
-    pub(super) description: String,
+    pub description: String,
     /// What the lines of the form `400: There is one already.` say, by their status.
-    pub(super) statuses: Vec<(u16, String)>,
+    pub statuses: Vec<(u16, String)>,
 }
 
 impl Doc {
-    pub(super) fn of<O: Operation>() -> Self {
+    /// Takes the doc comment of a row apart.
+    pub fn of<O: Operation>() -> Self {
         let (summary, rest) = O::DOC.split_first().unwrap_or((&"", &[]));
         let mut description = Vec::new();
         let mut statuses: Vec<(u16, String)> = Vec::new();

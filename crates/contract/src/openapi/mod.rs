@@ -7,8 +7,11 @@ mod responses;
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-pub use self::parameters::{QueryParameter, path_parameters, query_parameters};
-use self::{doc::Doc, parameters::parameters, responses::responses};
+pub use self::{
+    doc::Doc,
+    parameters::{QueryParameter, path_parameters, query_parameters},
+};
+use self::{parameters::parameters, responses::responses};
 use crate::{Operation, operation::Visitor, operations, permissions::Permission, wire};
 
 /// Makes the document. Its paths carry the prefix `/v1`.
