@@ -31,6 +31,11 @@ static CLASSES: LazyLock<Vec<(Scope, Option<&'static str>)>> = LazyLock::new(|| 
     classes.into_iter().filter_map(|(name, class)| Some((Scope::new(name).ok()?, class))).collect()
 });
 
+/// What JSON is made of, and what an object is.
+static STRUCTURE: LazyLock<[Scope; 2]> = LazyLock::new(|| {
+    ["meta.structure", "meta.structure.dictionary.json"].map(|name| Scope::new(name).unwrap_or_default())
+});
+
 /// The code as HTML. A language that nobody knows is left plain.
 pub(crate) fn html(code: &str, language: &str) -> String {
     marked(code, language).unwrap_or_else(|| escaped(code))
@@ -55,7 +60,14 @@ fn marked(code: &str, language: &str) -> Option<String> {
 
 fn class(stack: &ScopeStack) -> Option<&'static str> {
     let fits = |scope: &Scope| CLASSES.iter().find(|(prefix, _)| prefix.is_prefix_of(*scope));
-    stack.scopes.iter().rev().find_map(fits).and_then(|(_, class)| *class)
+    let class = stack.scopes.iter().rev().find_map(fits).and_then(|(_, class)| *class);
+    if class == Some("s") && is_key(stack) { Some("p") } else { class }
+}
+
+/// Whether this is in a JSON object, and not in one of its values: so it is a field's name.
+fn is_key(stack: &ScopeStack) -> bool {
+    let [structure, object] = *STRUCTURE;
+    stack.scopes.iter().rev().find(|scope| structure.is_prefix_of(**scope)) == Some(&object)
 }
 
 /// Writes neighbours of one class as one element.

@@ -11,33 +11,41 @@ use crate::{
 };
 
 /// The script that sets the index: a list of `u` (the address, as a link from the start page), `t`
-/// (the page's title), `s` (the section's; empty when it is the page) and `x` (its text).
+/// (the page's title), `s` (the section's; empty when it is the page), `g` (where the page is in the
+/// navigation) and `x` (its text).
 pub(crate) fn index(site: &Site) -> String {
-    let entries: Vec<Value> =
-        site.contents().zip(&site.pages).flat_map(|((_, content), page)| entries(&content, page)).collect();
+    let all = site.contents().zip(&site.pages);
+    let entries: Vec<Value> = all
+        .flat_map(|((group, content), page)| {
+            let group = &site.groups[group].title;
+            entries(&content, page, group)
+        })
+        .collect();
     format!("window.airlockSearch={};\n", json!(entries))
 }
 
-fn entries(content: &Content<'_>, page: &Page) -> Vec<Value> {
+fn entries(content: &Content<'_>, page: &Page, group: &str) -> Vec<Value> {
     match content {
         Content::Guide(_) => {
             let sections = markdown::sections(&page.markdown).into_iter();
-            sections.map(|section| entry(page, section.id.as_deref(), &section.title, &section.text)).collect()
+            sections.map(|section| entry(page, group, section.id.as_deref(), &section.title, &section.text)).collect()
         }
-        Content::Operation(_, operation) => vec![entry(page, None, "", &words(operation))],
-        Content::Index(_) | Content::Tag(_) => vec![entry(page, None, "", &page.description)],
+        Content::Operation(tag, operation) => {
+            vec![entry(page, &format!("{group} · {}", tag.title), None, "", &words(operation))]
+        }
+        Content::Index(_) | Content::Tag(_) => vec![entry(page, group, None, "", &page.description)],
     }
 }
 
-fn entry(page: &Page, anchor: Option<&str>, section: &str, text: &str) -> Value {
+fn entry(page: &Page, group: &str, anchor: Option<&str>, section: &str, text: &str) -> Value {
     let anchor = anchor.map(|id| format!("#{id}")).unwrap_or_default();
     let address = Address::start().to(page.address.path());
-    json!({"u": format!("{address}{anchor}"), "t": page.title, "s": section, "x": text})
+    json!({"u": format!("{address}{anchor}"), "t": page.title, "s": section, "g": group, "x": text})
 }
 
 /// What an operation is found by.
 fn words(operation: &Operation) -> String {
-    let mut words = vec![operation.method.name(), &operation.path, &operation.id, &operation.description];
+    let mut words = vec![&*operation.description, operation.method.name(), &operation.path, &operation.id];
     words.extend(operation.permission.as_deref());
     let shapes = operation.body.iter().map(|body| &body.shape).chain(&operation.answer.shape);
     let parameters = operation.path_parameters.iter().chain(&operation.query_parameters);

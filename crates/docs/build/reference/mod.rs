@@ -10,7 +10,7 @@ mod text;
 use serde_json::Value;
 
 pub(crate) use read::read;
-pub(crate) use text::{index_text, operation_text, permission, tag_text};
+pub(crate) use text::{index_text, operation_text, tag_text};
 
 use crate::{address::Address, samples::Sample};
 
@@ -142,8 +142,8 @@ pub(crate) struct Failure {
     pub(crate) status: u16,
     /// The status in words: `Not Found`.
     pub(crate) name: String,
-    /// What causes it, in Markdown.
-    pub(crate) cause: String,
+    /// What causes it, in Markdown; each of several stands for itself.
+    pub(crate) causes: Vec<String>,
 }
 
 /// A field of a body, or a parameter.

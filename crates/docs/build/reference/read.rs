@@ -127,9 +127,7 @@ impl Source<'_> {
 
     fn errors(&self) -> Vec<Failure> {
         let errors = self.responses().filter(|(status, _)| *status >= 400);
-        errors
-            .map(|(status, answer)| Failure { status, name: reason(status).into(), cause: shape::text(answer) })
-            .collect()
+        errors.map(|(status, answer)| Failure { status, name: reason(status).into(), causes: causes(answer) }).collect()
     }
 
     /// The answers by status, with references followed.
@@ -139,6 +137,11 @@ impl Source<'_> {
             Some((status.parse().ok()?, target.unwrap_or(answer)))
         })
     }
+}
+
+/// The document has one in each line of the description.
+fn causes(answer: &Value) -> Vec<String> {
+    answer["description"].as_str().unwrap_or_default().lines().map(Into::into).collect()
 }
 
 /// The status in words (RFC 9110).

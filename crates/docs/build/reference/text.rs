@@ -36,7 +36,7 @@ pub(crate) fn operation_text(operation: &Operation) -> String {
 pub(crate) const EXTENSION: &str = "This operation is Airlock's own: the Astro API v1 does not have it.";
 
 /// Which permission an operation needs, as a sentence.
-pub(crate) fn permission(operation: &Operation) -> String {
+fn permission(operation: &Operation) -> String {
     match &operation.permission {
         Some(action) => format!(
             "The token needs the permission `{action}`: see {}.",
@@ -128,7 +128,7 @@ fn example(out: &mut String, example: Option<&serde_json::Value>) {
 
 fn errors(out: &mut String, operation: &Operation) {
     out.push_str("## Errors\n\n");
-    let rows = operation.errors.iter().map(|one| vec![format!("{} {}", one.status, one.name), one.cause.clone()]);
+    let rows = operation.errors.iter().map(|one| vec![format!("{} {}", one.status, one.name), one.causes.join(" ")]);
     table(out, &["status", "cause"], rows);
 }
 

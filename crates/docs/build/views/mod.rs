@@ -2,6 +2,8 @@
 
 mod parts;
 
+use std::borrow::Borrow;
+
 use anyhow::Result;
 use askama::Template;
 
@@ -11,7 +13,7 @@ use crate::{
     assets::Assets,
     guide::Guide,
     pack,
-    reference::{Field, Operation, Reference, Tag},
+    reference::{Field, Operation, Reference, Shape, Tag},
     site::{Content, Page, Site},
 };
 
@@ -61,8 +63,8 @@ impl<'a> Frame<'a> {
         self.page.map_or_else(|| path.into(), |page| page.address.to(path))
     }
 
-    fn link(&self, address: &Address) -> String {
-        self.to(address.path())
+    fn link(&self, address: impl Borrow<Address>) -> String {
+        self.to(address.borrow().path())
     }
 
     /// A link to a file of `assets/`, by the name that it has there.
@@ -70,13 +72,22 @@ impl<'a> Frame<'a> {
         self.assets.path(name).map(|path| self.to(path)).map_err(|error| askama::Error::Custom(error.into()))
     }
 
-    fn is_current(&self, address: &Address) -> bool {
-        self.page.is_some_and(|page| page.address == *address)
+    fn is_start(&self) -> bool {
+        self.is_current(Address::start())
+    }
+
+    /// The heading of the group of the navigation that the page is in.
+    fn group(&self) -> &str {
+        self.page.map_or("", |page| &self.site.groups[page.group].title)
+    }
+
+    fn is_current(&self, address: impl Borrow<Address>) -> bool {
+        self.page.is_some_and(|page| page.address == *address.borrow())
     }
 
     /// Whether the page is this one or below it.
-    fn is_within(&self, address: &Address) -> bool {
-        self.page.is_some_and(|page| address.holds(&page.address))
+    fn is_within(&self, address: impl Borrow<Address>) -> bool {
+        self.page.is_some_and(|page| address.borrow().holds(&page.address))
     }
 }
 
@@ -92,6 +103,12 @@ struct GuideView<'a> {
 struct IndexView<'a> {
     frame: Frame<'a>,
     reference: &'a Reference,
+}
+
+impl IndexView<'_> {
+    fn count(&self) -> usize {
+        self.reference.tags.iter().map(|tag| tag.operations.len()).sum()
+    }
 }
 
 #[derive(Template)]
@@ -120,11 +137,45 @@ struct MissingView<'a> {
 #[template(path = "fields.html")]
 struct FieldsView<'a> {
     fields: &'a [Field],
+    /// Whether they are asked for, so that it matters which of them must be there.
+    asked: bool,
+}
+
+impl<'a> FieldsView<'a> {
+    fn inside(&self, fields: &'a [Field]) -> Self {
+        Self { fields, asked: self.asked }
+    }
 }
 
 impl askama::filters::HtmlSafe for FieldsView<'_> {}
 
-/// The list of some fields.
-fn fields(fields: &[Field]) -> FieldsView<'_> {
-    FieldsView { fields }
+/// Parameters.
+fn asked(fields: &[Field]) -> FieldsView<'_> {
+    FieldsView { fields, asked: true }
+}
+
+/// A body: its fields, or those of each of its variants.
+#[derive(Template)]
+#[template(path = "shape.html")]
+struct ShapeView<'a> {
+    shape: &'a Shape,
+    asked: bool,
+}
+
+impl<'a> ShapeView<'a> {
+    fn fields(&self, fields: &'a [Field]) -> FieldsView<'a> {
+        FieldsView { fields, asked: self.asked }
+    }
+}
+
+impl askama::filters::HtmlSafe for ShapeView<'_> {}
+
+/// What is sent.
+fn request(shape: &Shape) -> ShapeView<'_> {
+    ShapeView { shape, asked: true }
+}
+
+/// What is answered.
+fn answer(shape: &Shape) -> ShapeView<'_> {
+    ShapeView { shape, asked: false }
 }

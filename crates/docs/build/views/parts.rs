@@ -7,7 +7,7 @@ use crate::{
     highlight,
     markdown::{self, Html},
     menu::{Group, GroupContent},
-    reference::{self, Choice, Failure, Field, Method, Operation, Tag, Variant},
+    reference::{Answer, Choice, Failure, Field, Method, Operation, Tag, Variant},
     samples::Sample,
 };
 
@@ -24,9 +24,14 @@ impl Sample {
 }
 
 impl Method {
-    /// The label in front of an operation.
+    /// The label in front of an operation, in a list.
     pub(crate) fn badge(self) -> Html {
-        Html(format!("<span class=\"method {}\">{}</span>", self.lower(), self.label()))
+        Html(format!("<b class=\"m {}\">{}</b>", self.lower(), self.label()))
+    }
+
+    /// The label in front of an operation's path.
+    pub(crate) fn chip(self) -> Html {
+        Html(format!("<b class=\"m chip {}\">{}</b>", self.lower(), self.name()))
     }
 }
 
@@ -56,9 +61,17 @@ impl Operation {
         markdown::block(&self.description)
     }
 
-    /// Which permission the caller needs.
-    pub(crate) fn permission_sentence(&self) -> Html {
-        markdown::inline(&reference::permission(self))
+    /// The path, with its parameters marked; lines break before a slash.
+    pub(crate) fn path_html(&self) -> Html {
+        let marked = highlight::escaped(&self.path).replace('{', "<var>{").replace('}', "}</var>");
+        Html(marked.replace("/<var>", "<wbr>/<var>").replace("</var>/", "</var><wbr>/"))
+    }
+}
+
+impl Answer {
+    /// What the answer is.
+    pub(crate) fn description(&self) -> Html {
+        markdown::inline(&self.description)
     }
 }
 
@@ -66,6 +79,11 @@ impl Field {
     /// What it is for.
     pub(crate) fn description(&self) -> Html {
         markdown::block(&self.description)
+    }
+
+    /// A value that it may have; a string without its quotes.
+    pub(crate) fn example(&self) -> Option<String> {
+        self.example.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), Into::into))
     }
 
     /// Type and bounds.
@@ -90,7 +108,7 @@ impl Variant {
 
 impl Failure {
     /// What causes it.
-    pub(crate) fn cause(&self) -> Html {
-        markdown::inline(&self.cause)
+    pub(crate) fn causes(&self) -> impl Iterator<Item = Html> {
+        self.causes.iter().map(|cause| markdown::inline(cause))
     }
 }
