@@ -132,7 +132,7 @@ fn the_first_start_and_those_after_it() {
     let server = Server::start(&data, &["--log", "trace"]);
     let printed = server.printed(|text| text.contains("curl"));
     let first = First::read(&printed);
-    assert_eq!(printed.matches(&first.token).count(), 2, "once for reading and once for pasting: {printed}");
+    assert_eq!(printed.matches(&first.token).count(), 3, "to read, to export and to paste: {printed}");
     let key = fs::metadata(data.join("master.key")).expect("a master key");
     assert_eq!(key.permissions().mode() & 0o7777, 0o600);
 
@@ -728,11 +728,11 @@ async fn replicas_make_the_first_records_once() {
     assert_eq!(printed.iter().filter(|text| text.contains("API token")).count(), 1, "{printed:?}");
 }
 
-/// The lines that begin with `curl` in a page of the docs, with the values that they leave open.
-fn curl_lines(page: &str, token: &str) -> Vec<String> {
+/// The lines that begin with `curl` in a page of the docs.
+fn curl_lines(page: &str) -> Vec<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
     let text = fs::read_to_string(page).expect("a page of the docs");
-    text.lines().filter(|line| line.starts_with("curl ")).map(|line| line.replace("agt_...", token)).collect()
+    text.lines().filter(|line| line.starts_with("curl ")).map(str::to_owned).collect()
 }
 
 /// The lines of docs/introspection.md work when they are pasted. An installation that has lost its
@@ -754,20 +754,23 @@ fn tokens_are_looked_at_and_revoked_as_the_docs_say_even_the_last() {
         );
         serde_json::from_str(&paste(&form).out()).expect("JSON")
     };
-    let settings =
-        |id: &str| format!("AIRLOCK_URL='{}'\nAIRLOCK_TOKEN='{}'\nAPI_TOKEN_ID='{id}'\n", server.url(), first.token);
-    let [by_bearer, by_secret, revoke] = &curl_lines("introspection.md", &value)[..] else { panic!("other lines") };
+    let with = |token: &str, line: &str| {
+        let (url, own, id) = (server.url(), &first.token, text(&owner, "sub"));
+        let settings = format!("AIRLOCK_URL='{url}' AIRLOCK_TOKEN='{own}' API_TOKEN_ID='{id}' AGENT_TOKEN='{token}'");
+        paste(&format!("{settings}\n{line}\n")).out()
+    };
+    let [by_bearer, by_secret, revoke] = &curl_lines("introspection.md")[..] else { panic!("other lines") };
     for line in [by_bearer, by_secret] {
-        let seen: Value = serde_json::from_str(&paste(&(settings(text(&owner, "sub")) + line)).out()).expect("JSON");
+        let seen: Value = serde_json::from_str(&with(&value, line)).expect("JSON");
         assert_eq!(
             (&seen["active"], text(&seen, "sub"), text(&seen, "token_kind")),
             (&true.into(), id.as_str(), "agent_token")
         );
     }
-    assert_eq!(paste(&(settings("") + revoke)).out(), "200\n");
-    assert_eq!(paste(&(settings("") + by_bearer)).out(), r#"{"active":false}"#);
+    assert_eq!(with(&value, revoke), "200\n");
+    assert_eq!(with(&value, by_bearer), r#"{"active":false}"#);
 
-    assert_eq!(paste(&(settings("") + &curl_lines("introspection.md", &first.token)[2])).out(), "200\n");
+    assert_eq!(with(&first.token, revoke), "200\n");
     let list = |url: &str, token: &str| {
         let mut list = command(&["api-token", "list", "--json"]);
         list.env("AIRLOCK_URL", url).env("AIRLOCK_TOKEN", token);

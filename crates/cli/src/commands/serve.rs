@@ -174,7 +174,16 @@ Airlock has made its first records.
   Deployment    {deployment}
   API token     {token}
 
-The token may do everything, and is shown this once. To create an agent token with it:
+The token may do everything, and is shown this once. Paste this into another terminal, and the
+commands of the documentation work there as they stand:
+
+export AIRLOCK_URL='{url}'
+export AIRLOCK_ORGANIZATION={organization}
+export AIRLOCK_WORKSPACE={workspace}
+export AIRLOCK_DEPLOYMENT={deployment}
+export AIRLOCK_TOKEN={token}
+
+This creates an agent token without that:
 
 curl -sS -X POST '{url}/v1/organizations/{organization}/deployments/{deployment}/agent-tokens' \\
   -H 'Authorization: Bearer {token}' \\
