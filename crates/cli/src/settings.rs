@@ -4,6 +4,9 @@
 //! `-`; its value takes the place of the default, so that flags and environment go before it, and
 //! clap checks it like any other.
 
+#[cfg(test)]
+mod page;
+
 use std::{
     ffi::OsString,
     net::{Ipv4Addr, SocketAddr},
