@@ -12,15 +12,28 @@ from .airflow import clean_env
 from .processes import Failed, Process, Unexpected, until
 
 
+ROOT = Path(__file__).parents[2]
+
+
+def binary() -> Path:
+    """The airlock to test; a release build of this repository unless another is named."""
+    if given := os.environ.get("AIRLOCK_E2E_BINARY"):
+        return Path(given).absolute()
+    build = subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "--package", "airlock"], cwd=ROOT)
+    if build.returncode:
+        raise Failed("Airlock does not build")
+    return ROOT / (os.environ.get("CARGO_TARGET_DIR") or "target") / "release/airlock"
+
+
 class Airlock:
     def __init__(self, binary: Path, home: Path):
         home.mkdir(parents=True)
         self.home = home
-        argv = [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", home / "data", "--log", "info"]
+        argv = [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", home / "data"]
         self.server = Process("airlock", argv, clean_env(home), home / "airlock.log")
         # It says what it made at its first start; the line to paste is the last of it.
         until("Airlock makes its first records", lambda: "\ncurl " in self.server.text(), 30, [self.server])
-        said = self.server.text()
+        said = self.said = self.server.text()
         self.url = found(r"curl .*'(http://[^/]+)/", said)
         self.env = clean_env(
             home,

@@ -1,25 +1,13 @@
 """Workers behind the gate, one of which loses its token."""
 
-import os
-import subprocess
 from pathlib import Path
 
 from . import docs
 from .airflow import Airflow, Installation
-from .airlock import Airlock
-from .direct import DAGS, ROOT
+from .airlock import Airlock, binary
+from .direct import DAGS
 from .processes import Failed, until
 from .worker import Worker
-
-
-def binary() -> Path:
-    """The airlock to test; a release build of this repository unless another is named."""
-    if given := os.environ.get("AIRLOCK_E2E_BINARY"):
-        return Path(given).absolute()
-    build = subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "--package", "airlock"], cwd=ROOT)
-    if build.returncode:
-        raise Failed("Airlock does not build")
-    return ROOT / (os.environ.get("CARGO_TARGET_DIR") or "target") / "release/airlock"
 
 
 class Gate:
