@@ -23,6 +23,14 @@ pub struct BuiltIn {
     pub permits: Permissions,
 }
 
+impl BuiltIn {
+    /// Whether a role for the same thing permits all that this does, and more.
+    pub fn is_within(&self, other: &Self) -> bool {
+        let is_smaller = self.permits != other.permits && self.permits.iter().all(|one| other.permits.contains(one));
+        self.scope == other.scope && is_smaller
+    }
+}
+
 /// A row of the table: a role permits all that `like` does, and what the patterns match besides.
 struct Row {
     name: &'static str,
@@ -320,6 +328,14 @@ mod tests {
             for pattern in row.permits {
                 assert!(Action::ALL.iter().any(|action| matches(pattern, action.name())), "{}: {pattern}", row.name);
             }
+        }
+    }
+
+    /// As the documentation says of them.
+    #[test]
+    fn each_role_is_within_the_next_for_the_same_thing() {
+        for [role, next] in [all(), templates()].iter().flat_map(|roles| roles.array_windows()) {
+            assert!(role.scope != next.scope || role.is_within(next), "{} and {}", role.name, next.name);
         }
     }
 

@@ -10,18 +10,18 @@ use super::roles::{self, BuiltIn};
 /// every role may do.
 pub fn markdown() -> String {
     let mut page = String::from(
-        "# Roles and permissions\n\n\
-         Made from `crates/core/src/policy/roles.rs` and `crates/contract/src/permissions.rs`; a test holds this \
-         page against them.\n\n\
-         A role on an Organization acts on everything in it, a role on a Workspace on its Deployments too. Whoever \
-         has a role on a Deployment or a Dag is a WORKSPACE_ACCESSOR of its Workspace without asking. A role that \
-         lists a permission of an upper level, such as `organization.get`, lets its holder pass that gate; what \
-         lies behind it is shown only as far as the role reaches.\n\n## Roles\n\n",
+        "# Roles and what they permit\n\n\
+         Every built-in role and every template for custom roles, with each permission that it has.\n\n\
+         [Permissions and roles](permissions.md) says how they act. This page is made from the table that decides; \
+         a test holds it against that.\n\n## Roles\n\n\
+         Of the roles for the same thing, each has all that the one before it has.\n\n",
     );
     for role in roles::all() {
         line(&mut page, format_args!("- **{}** ({}): {}", role.name, role.scope.as_str(), role.description));
     }
-    page.push_str("\n## What each role permits\n\n");
+    page.push_str(
+        "\n## Who has which permission\n\nNamed are the smallest roles that have it; larger ones have it too.\n\n",
+    );
     table(&mut page, roles::all());
     page.push_str("\n## Templates for custom roles\n\nNot assignable themselves.\n\n");
     for role in roles::templates() {
@@ -32,13 +32,17 @@ pub fn markdown() -> String {
     page
 }
 
+/// Each permission that any of the roles has, and the smallest that do: a matrix of all would be
+/// wider than any screen.
 fn table(page: &mut String, roles: &[BuiltIn]) {
-    let names: Vec<&str> = roles.iter().map(|role| role.name).collect();
-    line(page, format_args!("| permission | {} |", names.join(" | ")));
-    line(page, format_args!("|---|{}", ":-:|".repeat(names.len())));
+    page.push_str("| permission | from |\n|---|---|\n");
     for action in GROUPS.iter().flat_map(|group| group.actions) {
-        let marks = roles.iter().map(|role| if role.permits.contains(*action) { "x" } else { "" });
-        line(page, format_args!("| `{}` | {} |", action.name(), marks.collect::<Vec<_>>().join(" | ")));
+        let having = || roles.iter().filter(|role| role.permits.contains(*action));
+        let smallest = having().filter(|role| !having().any(|other| other.is_within(role)));
+        let names = smallest.map(|role| role.name).collect::<Vec<_>>();
+        if !names.is_empty() {
+            line(page, format_args!("| `{}` | {} |", action.name(), names.join(", ")));
+        }
     }
 }
 
