@@ -174,8 +174,8 @@ Airlock has made its first records.
   Deployment    {deployment}
   API token     {token}
 
-The token may do everything, and is shown this once. Paste this into another terminal, and the
-commands of the documentation work there as they stand:
+The token may do everything, and is shown this once. Paste this into another
+terminal, and the commands of the documentation work there as they stand:
 
 export AIRLOCK_URL='{url}'
 export AIRLOCK_ORGANIZATION={organization}
