@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    commands::{agent, agent_token, api, api_token, attach, doctor, replicas, serve},
+    commands::{agent, agent_token, api, api_token, attach, docs, doctor, replicas, serve},
     settings::ServerSettings,
 };
 
@@ -51,6 +51,9 @@ enum Command {
     Replicas(replicas::Replicas),
     /// Print the OpenAPI document.
     Openapi,
+    /// The documentation, which the server shows at /docs/.
+    #[command(subcommand)]
+    Docs(docs::Docs),
     /// Print the version.
     Version,
     /// Print completions for a shell.
@@ -111,6 +114,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Attach(what) => attach::attach(what).await,
         Command::Replicas(command) => replicas::show(&command).await,
         Command::Openapi => output::text(&airlock_contract::openapi::document_text()),
+        Command::Docs(docs::Docs::Build(build)) => build.run(),
         Command::Version => output::text(concat!("airlock ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Completions { shell } => {
             let mut script = Vec::new();

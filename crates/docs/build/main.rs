@@ -38,6 +38,9 @@ fn main() -> Result<()> {
     pack::write(&out, pages)
 }
 
+/// Where the whole OpenAPI document is.
+const OPENAPI: &str = "/docs/openapi.json";
+
 /// Has this run again when the file changes, or anything in the folder.
 #[expect(clippy::print_stdout, reason = "cargo listens there")]
 fn watch(path: &Path) {
@@ -61,7 +64,8 @@ impl Sources {
 
 fn render(sources: &Sources) -> Result<Vec<pack::File>> {
     let mut assets = assets::read(&sources.assets)?;
-    let reference = reference::read(&sources.read("openapi.json")?)?;
+    let openapi = sources.read("openapi.json")?;
+    let reference = reference::read(&openapi)?;
     let site = site::Site::new(reference, menu::read(sources)?)?;
     assets.add("search-index.js", search::index(&site).into_bytes());
 
@@ -69,6 +73,7 @@ fn render(sources: &Sources) -> Result<Vec<pack::File>> {
     files.extend(views::html(&site, &assets)?);
     files.extend(site.pages.iter().map(|page| pack::File::markdown(page.address.markdown(), page.markdown.clone())));
     files.extend(llms::indexes(&site));
+    files.push(pack::File::new(OPENAPI.into(), "application/json", openapi));
     files.extend(assets.files());
     Ok(files)
 }

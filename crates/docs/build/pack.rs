@@ -52,7 +52,7 @@ pub(crate) fn write(folder: &Path, mut files: Vec<File>) -> Result<()> {
         let File { path, media_type, body, immutable } = file;
         writeln!(
             table,
-            "    Page::new({path:?}, {media_type:?}, \"\\\"{}\\\"\", {immutable}, {}, {start}, {}),",
+            "    Page::new({path:?}, {media_type:?}, \"W/\\\"{}\\\"\", {immutable}, {}, {start}, {}),",
             hash(body),
             body.len(),
             pack.len()

@@ -2,7 +2,14 @@
 //!
 //! `build/main.rs` renders them when this crate is built. Here they are only looked up.
 
+mod static_site;
+
 use std::{io::Read, sync::OnceLock};
+
+pub use static_site::static_site;
+
+/// Where the page is that stands in for those that are missing.
+pub const MISSING: &str = "/docs/404";
 
 /// Everything, each part compressed for itself.
 static PACK: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pages.gz"));
@@ -17,7 +24,7 @@ pub struct Page {
     pub path: &'static str,
     /// Its content type.
     pub media_type: &'static str,
-    /// Its ETag, in quotes; it tells the content.
+    /// Its ETag: a weak one, for it tells the content, compressed or not.
     pub etag: &'static str,
     /// Whether it never changes: its path has a hash of its content.
     pub immutable: bool,
@@ -49,6 +56,17 @@ impl Page {
         end: usize,
     ) -> Self {
         Self { path, media_type, etag, immutable, length, start, end, plain: OnceLock::new() }
+    }
+
+    /// Whether it is a page for people.
+    pub fn is_html(&self) -> bool {
+        self.media_type.starts_with("text/html")
+    }
+
+    /// The Markdown of a page.
+    pub fn markdown(&self) -> Option<&'static Page> {
+        let name = if self.path.ends_with('/') { "index.md" } else { ".md" };
+        find(&format!("{}{name}", self.path)).filter(|_| self.is_html())
     }
 
     /// Its content, compressed by gzip.

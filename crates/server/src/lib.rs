@@ -18,6 +18,7 @@ mod authenticate;
 mod bootstrap;
 mod change;
 mod cutoffs;
+mod docs;
 mod envelope;
 mod forward_auth;
 mod gate;

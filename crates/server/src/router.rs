@@ -15,7 +15,7 @@ use axum::{
 use crate::{
     App,
     adaptor::{self, Positions, Route},
-    envelope, forward_auth, gate, input, meta, oauth2,
+    docs, envelope, forward_auth, gate, input, meta, oauth2,
     observe::{self, RouteNames},
 };
 
@@ -48,6 +48,7 @@ pub fn router(app: App) -> Router {
         .merge(oauth2::routes(&app))
         .merge(forward_auth::routes(&app))
         .merge(gate::routes(&app))
+        .merge(docs::routes())
         .fallback(async |request: Request| {
             let version = input::pinned_version(request.headers());
             envelope::respond(version.err().unwrap_or_else(|| not_found(request.uri().path())))

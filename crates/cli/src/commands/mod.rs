@@ -7,6 +7,7 @@ pub(crate) mod api;
 pub(crate) mod api_token;
 pub(crate) mod attach;
 mod connection;
+pub(crate) mod docs;
 pub(crate) mod doctor;
 pub(crate) mod replicas;
 pub(crate) mod serve;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Field, Operation, Reference, Shape, Tag};
-use crate::address::Address;
+use crate::{OPENAPI, address::Address};
 
 /// The page of an operation.
 pub(crate) fn operation_text(operation: &Operation) -> String {
@@ -67,6 +67,8 @@ pub(crate) fn tag_text(tag: &Tag) -> String {
 /// The page of all operations.
 pub(crate) fn index_text(reference: &Reference) -> String {
     let mut out = String::from("# API reference\n\nEvery operation, by what it is about.\n\n");
+    let document = Reference::address().to(OPENAPI);
+    _ = write!(out, "The whole of it as an OpenAPI document: [openapi.json]({document}).\n\n");
     for tag in &reference.tags {
         let link = Reference::address().to(&tag.address.markdown());
         _ = write!(out, "## [{}]({link})\n\n", tag.title);
@@ -128,7 +130,10 @@ fn example(out: &mut String, example: Option<&serde_json::Value>) {
 
 fn errors(out: &mut String, operation: &Operation) {
     out.push_str("## Errors\n\n");
-    let rows = operation.errors.iter().map(|one| vec![format!("{} {}", one.status, one.name), one.causes.join(" ")]);
+    let rows = operation.errors.iter().flat_map(|one| {
+        let status = format!("{} {}", one.status, one.name);
+        one.causes.iter().map(move |cause| vec![status.clone(), cause.clone()])
+    });
     table(out, &["status", "cause"], rows);
 }
 
