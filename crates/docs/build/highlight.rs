@@ -31,10 +31,8 @@ static CLASSES: LazyLock<Vec<(Scope, Option<&'static str>)>> = LazyLock::new(|| 
     classes.into_iter().filter_map(|(name, class)| Some((Scope::new(name).ok()?, class))).collect()
 });
 
-/// What JSON is made of, and what an object is.
-static STRUCTURE: LazyLock<[Scope; 2]> = LazyLock::new(|| {
-    ["meta.structure", "meta.structure.dictionary.json"].map(|name| Scope::new(name).unwrap_or_default())
-});
+/// The name of a field in JSON, which is a string as well.
+static KEY: LazyLock<Scope> = LazyLock::new(|| Scope::new("meta.structure.dictionary.key.json").unwrap_or_default());
 
 /// The code as HTML. A language that nobody knows is left plain.
 pub(crate) fn html(code: &str, language: &str) -> String {
@@ -59,15 +57,11 @@ fn marked(code: &str, language: &str) -> Option<String> {
 }
 
 fn class(stack: &ScopeStack) -> Option<&'static str> {
+    if stack.scopes.contains(&KEY) {
+        return Some("p");
+    }
     let fits = |scope: &Scope| CLASSES.iter().find(|(prefix, _)| prefix.is_prefix_of(*scope));
-    let class = stack.scopes.iter().rev().find_map(fits).and_then(|(_, class)| *class);
-    if class == Some("s") && is_key(stack) { Some("p") } else { class }
-}
-
-/// Whether this is in a JSON object, and not in one of its values: so it is a field's name.
-fn is_key(stack: &ScopeStack) -> bool {
-    let [structure, object] = *STRUCTURE;
-    stack.scopes.iter().rev().find(|scope| structure.is_prefix_of(**scope)) == Some(&object)
+    stack.scopes.iter().rev().find_map(fits).and_then(|(_, class)| *class)
 }
 
 /// Writes neighbours of one class as one element.
