@@ -11,6 +11,7 @@ mod env;
 pub mod link;
 pub mod operations;
 mod postgres;
+pub mod samples;
 pub mod site;
 mod worker;
 mod world;

@@ -1,5 +1,7 @@
 //! The table of operations with a request for each, made from the examples in the contract.
 
+use std::io::Read;
+
 use airlock_contract::{
     Access, AgentId, AgentTokenId, ApiTokenId, DeploymentId, Operation, OrganizationId, RoleId, WorkspaceId,
     id::Id,
@@ -9,6 +11,7 @@ use airlock_contract::{
     path::PathParameters,
     permissions::Permission,
 };
+use flate2::read::GzDecoder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
@@ -81,24 +84,32 @@ pub struct Things(Vec<(&'static str, String)>);
 impl Things {
     /// One of each kind. The clock is moved on, so that the agent is unhealthy and may be deleted.
     pub async fn make(world: &World) -> Self {
-        let role = json!({"name": "Reader", "permissions": ["deployment.get"], "scopeType": "DEPLOYMENT"});
-        let role = world.post(&world.path("/roles"), role).await.expect(200);
-        let agent_token = world.agent_token("agent").await.0;
-        let agent = world.agent(&agent_token, &format!("worker-of-{agent_token}")).await;
-        world.clock.advance(90);
-        Self(vec![
+        let mut things = Self(vec![
             (OrganizationId::EXAMPLE, world.organization.to_string()),
             (WorkspaceId::EXAMPLE, world.workspace.to_string()),
             (DeploymentId::EXAMPLE, world.deployment.to_string()),
-            (AgentId::EXAMPLE, agent),
-            (AgentTokenId::EXAMPLE, agent_token),
-            (ApiTokenId::EXAMPLE, world.organization_token("ORGANIZATION_MEMBER").await.0),
-            (RoleId::EXAMPLE, role["id"].as_str().expect("an id").into()),
-        ])
+        ]);
+        let role = json!({"name": "Reader", "permissions": ["deployment.get"], "scopeType": "DEPLOYMENT"});
+        things.add::<RoleId>(world, &world.path("/roles"), role).await;
+        let token = json!({"name": "for reading", "role": "ORGANIZATION_MEMBER", "scope": "ORGANIZATION"});
+        things.add::<ApiTokenId>(world, &world.path("/tokens"), token).await;
+        let token = things.add::<AgentTokenId>(world, &world.agent_tokens(""), json!({"name": "edge worker"})).await;
+        things.0.push((AgentId::EXAMPLE, world.agent(&token, &format!("worker-of-{token}")).await));
+        world.clock.advance(90);
+        things
+    }
+
+    /// Makes a thing by a request, and knows it by its kind of id from then on.
+    async fn add<I: Id>(&mut self, world: &World, path: &str, body: Value) -> String {
+        world.expect_id(I::EXAMPLE);
+        let made = world.post(path, body).await.expect(200);
+        let id = made["id"].as_str().expect("an id").to_owned();
+        self.0.push((I::EXAMPLE, id.clone()));
+        id
     }
 
     /// A text with these things in the place of the examples.
-    pub fn put_into(&self, text: &str) -> String {
+    fn put_into(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (example, real)| text.replace(example, real))
     }
 
@@ -107,5 +118,44 @@ impl Things {
         let path = self.put_into(&row.path);
         let body = self.put_into(&row.body.to_string());
         (path, serde_json::from_str(&body).expect("JSON"))
+    }
+}
+
+/// A server with the things that examples name, under the ids that they name.
+pub async fn world_of_examples() -> World {
+    let world = World::of_examples().await;
+    for (example, made) in Things::make(&world).await.0 {
+        assert_eq!(made, example, "the id of the example cannot be made: see `World::expect_id`");
+    }
+    world
+}
+
+/// What is answered to the example request of an operation, as documentation shows it: JSON, or
+/// lines of it as one text, without values of tokens.
+pub async fn example_answer(row: &Row) -> Value {
+    let world = world_of_examples().await;
+    let answer = world.call(Some(&world.owner), row.method.as_str(), &row.path, &row.body).await;
+    assert_eq!(answer.status, row.status, "{}: {}", row.id, answer.json);
+    shown(&answer.bytes)
+}
+
+/// A body as documentation shows it.
+pub fn shown(body: &[u8]) -> Value {
+    let mut text = String::new();
+    if GzDecoder::new(body).read_to_string(&mut text).is_err() {
+        text = String::from_utf8(body.to_vec()).expect("UTF-8");
+    }
+    let mut shown = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(text.into()) };
+    if let Some(token) = shown.get_mut("token").filter(|token| token.is_string()) {
+        *token = beginning(token.as_str().unwrap_or_default()).into();
+    }
+    shown
+}
+
+/// Of the value of a token, what is no secret: what kind it is, and an agent token's id.
+fn beginning(token: &str) -> String {
+    match token.splitn(3, '_').collect::<Vec<_>>()[..] {
+        ["agt", id, _] => format!("agt_{id}_..."),
+        _ => "eyJ...".into(), // a JWT, with which an API token begins
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use airlock_contract::{AgentId, DeploymentId, OrganizationId, WorkspaceId};
+use airlock_contract::{AgentId, DeploymentId, OrganizationId, WorkspaceId, id::Id};
 use airlock_core::{Env, keyring::Keyring};
 use airlock_server::{App, FirstRecords, Settings, admin_router, bootstrap, router};
 use airlock_store::{Membership, Store};
@@ -15,7 +15,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::{Database, TestClock, agents::registered, env::test_env};
+use crate::{
+    Database, TestClock,
+    agents::registered,
+    env::{TestDice, test_env},
+};
 
 /// The master key of all tests.
 pub const MASTER_KEY: &str = "ktest:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8";
@@ -30,6 +34,8 @@ pub struct World {
     /// Its clock.
     pub clock: TestClock,
     env: Env,
+    /// Its dice, where the ids of things are not left to chance.
+    dice: Option<TestDice>,
     /// Its Organization.
     pub organization: OrganizationId,
     /// Its Workspace.
@@ -48,14 +54,36 @@ impl World {
 
     /// A server with settings.
     pub async fn with_settings(database: Database, settings: Settings) -> Self {
-        let (env, clock) = test_env();
+        let (env, clock, _) = test_env();
+        Self::begin(database, settings, env, clock, None).await
+    }
+
+    /// A server whose things have the ids that examples in the contract name.
+    pub async fn of_examples() -> Self {
+        let (env, clock, dice) = test_env();
+        dice.load(&[Some(OrganizationId::EXAMPLE), Some(WorkspaceId::EXAMPLE), Some(DeploymentId::EXAMPLE)]);
+        Self::begin(Database::sqlite(), Settings::default(), env, clock, Some(dice)).await
+    }
+
+    async fn begin(database: Database, settings: Settings, env: Env, clock: TestClock, dice: Option<TestDice>) -> Self {
         let store = open(&database).await;
         let keys = Keyring::parse(MASTER_KEY).expect("a master key");
         let app = App::new(store, keys, env.clone(), settings);
         let first = bootstrap(&app).await.expect("bootstrapped");
         let FirstRecords { organization, workspace, deployment, token } = first.expect("an empty database");
         let owner = token.expose().to_owned();
-        Self { router: router(app.clone()), app, database, clock, env, organization, workspace, deployment, owner }
+        Self {
+            router: router(app.clone()),
+            app,
+            database,
+            clock,
+            env,
+            dice,
+            organization,
+            workspace,
+            deployment,
+            owner,
+        }
     }
 
     /// A second Organization on the same server, with its own Owner.
@@ -67,12 +95,39 @@ impl World {
 
     /// The same server after a restart: nothing in memory survives.
     pub async fn restarted(self) -> Self {
-        let Self { app, router: old, database, clock, env, organization, workspace, deployment, owner } = self;
+        let Self { app, router: old, database, clock, env, dice, organization, workspace, deployment, owner } = self;
         drop((app, old)); // gives the database free
         let store = open(&database).await;
         let keys = Keyring::parse(MASTER_KEY).expect("a master key");
         let app = App::new(store, keys, env.clone(), Settings::default());
-        Self { router: router(app.clone()), app, database, clock, env, organization, workspace, deployment, owner }
+        Self {
+            router: router(app.clone()),
+            app,
+            database,
+            clock,
+            env,
+            dice,
+            organization,
+            workspace,
+            deployment,
+            owner,
+        }
+    }
+
+    /// Serves it on a free port of this machine for as long as the test runs: its URL.
+    pub async fn serve(&self) -> String {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let router = self.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+
+    /// In a server of examples, gives what the next request makes this id.
+    pub(crate) fn expect_id(&self, example: &str) {
+        if let Some(dice) = &self.dice {
+            dice.load(&[None, Some(example)]); // the first throw is for the request's own id
+        }
     }
 
     /// Sends a request, and answers as soon as the answer begins.
@@ -153,6 +208,9 @@ impl World {
 
     /// An agent that has just registered with a token: its id.
     pub async fn agent(&self, token: &str, name: &str) -> String {
+        if let Some(dice) = &self.dice {
+            dice.load(&[Some(AgentId::EXAMPLE)]);
+        }
         let id: AgentId = self.env.new_id();
         self.database.execute(&registered(id.as_str(), token, name, self.env.now())).await;
         id.to_string()

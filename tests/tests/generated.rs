@@ -4,6 +4,9 @@
 
 use std::{fs, path::Path};
 
+use airlock_tests::operations::{example_answer, rows};
+use serde_json::{Map, Value};
+
 fn hold(file: &str, made: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     #[expect(clippy::disallowed_methods, reason = "a test has no command line")]
@@ -33,6 +36,18 @@ fn no_keyword_of_the_document_is_null() {
         }
     }
     walk(&airlock_contract::openapi::document(), "");
+}
+
+/// What the pages of operations show as answers. Times, ids and all else are those of a test's
+/// server, so that they are the same whenever they are made.
+#[tokio::test]
+async fn the_example_answers() {
+    let mut answers = Map::new();
+    for row in rows() {
+        let answer = example_answer(&row).await;
+        answers.extend(Some((row.id.to_owned(), answer)).filter(|(_, answer)| !answer.is_null()));
+    }
+    hold("docs/answers.json", &format!("{:#}\n", Value::from(answers)));
 }
 
 /// Every built-in role x every permission. A change here is a change to who may do what: review it.

@@ -8,7 +8,7 @@
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::new("http://127.0.0.1:8888", "an API token")?;
-//! let path = ["cmjuolthp0j063o1bw72ghw8g", "cmjuqm28v3t3pr10qlva2l82c"].into();
+//! let path = ["cmjuohs000j063o1bw72ghw8g", "cmjuohs003t3pr10qlva2l82c"].into();
 //! let query = from_value(json!({}))?;
 //! let body = from_value(json!({"name": "edge worker 1"}))?;
 //! let agent_token = client.call::<CreateAgentToken>(&path, &query, &body).await?;
@@ -103,13 +103,21 @@ impl Client {
         query: &O::Query,
         body: &O::Body,
     ) -> Result<O::Output, Error> {
-        let target = format!("{}{}", fill(O::PATH, &path.write()), query_string(query));
         let body = openapi::has_body::<O>().then_some(body);
-        let answer = self.send(O::METHOD, &target, body).await?;
+        let answer = self.send(O::METHOD, &target::<O>(path, query), body).await?;
         let status = answer.response.status().as_u16();
         let bytes = answer.bytes().await?;
         let bytes: &[u8] = if status == 204 { b"null" } else { &bytes };
         serde_json::from_slice(bytes).map_err(|_| unexpected(status, bytes))
+    }
+
+    /// Calls an operation that answers with a stream, which may be read bit by bit.
+    ///
+    /// # Errors
+    ///
+    /// See [`enum@Error`].
+    pub async fn download<O: Operation>(&self, path: &O::Path, query: &O::Query) -> Result<Answer, Error> {
+        self.send(O::METHOD, &target::<O>(path, query), None::<&()>).await
     }
 
     /// Sends a request whose path and query, below `/v1`, are spelt out already: for code that has
@@ -173,6 +181,11 @@ impl Answer {
 /// An answer that is not the API's: what stands before the server may have given it.
 fn unexpected(status: u16, bytes: &[u8]) -> Error {
     Error::Unexpected { status, text: String::from_utf8_lossy(bytes).chars().take(200).collect() }
+}
+
+/// Path and query of a call.
+fn target<O: Operation>(path: &O::Path, query: &O::Query) -> String {
+    format!("{}{}", fill(O::PATH, &path.write()), query_string(query))
 }
 
 /// Puts the values into a path's braces. Values are ids, which need no escapes.

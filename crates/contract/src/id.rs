@@ -99,26 +99,27 @@ macro_rules! ids {
     )*};
 }
 
-// Each kind has an example of its own, so that whatever reads one can tell what it stands for.
+// Each kind has an example of its own, so that whatever reads one can tell what it stands for. All
+// are of the instant at which tests begin, so that a test's server can make them.
 ids! {
     /// The id of an Organization: the tenant that everything else belongs to.
-    OrganizationId "Organization" "cmjuolthp0j063o1bw72ghw8g"
+    OrganizationId "Organization" "cmjuohs000j063o1bw72ghw8g"
     /// The id of a Workspace: a group of Deployments in an Organization.
-    WorkspaceId "Workspace" "cmjupj242lehmyl093cbnkzll"
+    WorkspaceId "Workspace" "cmjuohs00lehmyl093cbnkzll"
     /// The id of a Deployment: one Airflow.
-    DeploymentId "Deployment" "cmjuqm28v3t3pr10qlva2l82c"
+    DeploymentId "Deployment" "cmjuohs003t3pr10qlva2l82c"
     /// The id of an agent token: the credential of one remote agent for one Deployment.
-    AgentTokenId "agent token" "cmjusaa2y8l5dgobw5py4o6li"
+    AgentTokenId "agent token" "cmjuohs008l5dgobw5py4o6li"
     /// The id of an agent: a remote worker that has registered through the gate.
-    AgentId "agent" "cmjutjycy6u2awrutlcu6vwj6"
+    AgentId "agent" "cmjuohs006u2awrutlcu6vwj6"
     /// The id of a job that was handed to an agent.
-    AgentJobId "job" "cmjuvrgtoj3cm9lrrdcow5k4u"
+    AgentJobId "job" "cmjuohs00j3cm9lrrdcow5k4u"
     /// The id of an API token: the credential of an automation that calls this API.
-    ApiTokenId "API token" "cmjuxnwwsejdwei1lqqpugr2q"
+    ApiTokenId "API token" "cmjuohs00ejdwei1lqqpugr2q"
     /// The id of a custom role.
-    RoleId "role" "cmjuzyh4qo0i2a1jmot83ghe1"
+    RoleId "role" "cmjuohs00o0i2a1jmot83ghe1"
     /// The id of whoever acts: a user, an API token, or an agent token.
-    SubjectId "subject" "cmjv114ok4fyhmj0c4c5522yo"
+    SubjectId "subject" "cmjuohs004fyhmj0c4c5522yo"
 }
 
 impl From<ApiTokenId> for SubjectId {

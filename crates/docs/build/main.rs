@@ -1,6 +1,7 @@
 //! Renders the documentation, and packs it into one file for `src/lib.rs`.
 //!
-//! Reads what CI holds equal to the code: `openapi.json`, and the Markdown in `docs/`. In this
+//! Reads what CI holds equal to the code: `openapi.json`, the Markdown in `docs/`, and the example
+//! answers there. In this
 //! order:
 //!
 //! 1. [`reference`]: the operations, as the OpenAPI document has them.
@@ -65,7 +66,7 @@ impl Sources {
 fn render(sources: &Sources) -> Result<Vec<pack::File>> {
     let mut assets = assets::read(&sources.assets)?;
     let openapi = sources.read("openapi.json")?;
-    let reference = reference::read(&openapi)?;
+    let reference = reference::read(&openapi, &sources.read("docs/answers.json")?)?;
     let site = site::Site::new(reference, menu::read(sources)?)?;
     assets.add("search-index.js", search::index(&site).into_bytes());
 

@@ -15,9 +15,10 @@ use crate::{
     samples::{self, Examples},
 };
 
-/// Reads the document's text.
-pub(crate) fn read(text: &str) -> Result<Reference> {
+/// Reads the document's text, and that of the example answers, which are by operation.
+pub(crate) fn read(text: &str, answers: &str) -> Result<Reference> {
     let document: Value = serde_json::from_str(text).context("openapi.json is not JSON")?;
+    let mut answers: BTreeMap<String, Value> = serde_json::from_str(answers).context("docs/answers.json")?;
     let mut tags = BTreeMap::new();
     for (path, methods) in document["paths"].as_object().context("openapi.json has no paths")? {
         for (method, operation) in methods.as_object().into_iter().flatten() {
@@ -30,6 +31,7 @@ pub(crate) fn read(text: &str) -> Result<Reference> {
     let mut reference = Reference { tags: tags.into_values().collect() };
     let examples = Examples::of(&reference);
     for operation in reference.tags.iter_mut().flat_map(|tag| &mut tag.operations) {
+        operation.answer.example = answers.remove(&operation.id);
         operation.samples = samples::of(operation, &examples);
     }
     Ok(reference)
@@ -101,13 +103,7 @@ impl Source<'_> {
     fn body(&self) -> Option<Body> {
         let content = self.operation["requestBody"].get("content")?.get("application/json")?;
         let shape = self.reader().ok()?.shape(&content["schema"]);
-        Some(Body { shape, example: shape::example(content).or_else(|| self.example_of(&content["schema"])) })
-    }
-
-    /// The example of a schema that is only referred to.
-    fn example_of(&self, schema: &Value) -> Option<Value> {
-        let pointer = schema["$ref"].as_str()?.strip_prefix('#')?;
-        shape::example(self.document.pointer(pointer)?)
+        Some(Body { shape, example: shape::example(content) })
     }
 
     fn answer(&self) -> Result<Answer> {
@@ -120,8 +116,7 @@ impl Source<'_> {
             shape: content
                 .map(|(_, content)| Ok::<_, anyhow::Error>(self.reader()?.shape(&content["schema"])))
                 .transpose()?,
-            example: content
-                .and_then(|(_, content)| shape::example(content).or_else(|| self.example_of(&content["schema"]))),
+            example: None, // it is not in the document
         })
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use serde_json::Value;
+
 use super::{Field, Operation, Reference, Shape, Tag};
 use crate::{OPENAPI, address::Address};
 
@@ -122,9 +124,14 @@ fn answer(out: &mut String, operation: &Operation) {
     example(out, answer.example.as_ref());
 }
 
-fn example(out: &mut String, example: Option<&serde_json::Value>) {
+/// An example as it stands on a page: JSON, or the lines of an answer that is many of them.
+pub(crate) fn shown(example: &Value) -> String {
+    example.as_str().map_or_else(|| format!("{example:#}"), |lines| lines.trim_end().to_owned())
+}
+
+fn example(out: &mut String, example: Option<&Value>) {
     if let Some(example) = example {
-        _ = write!(out, "```json\n{example:#}\n```\n\n");
+        _ = write!(out, "```json\n{}\n```\n\n", shown(example));
     }
 }
 

@@ -7,13 +7,13 @@ use crate::{
     highlight,
     markdown::{self, Html},
     menu::{Group, GroupContent},
-    reference::{Answer, Choice, Failure, Field, Method, Operation, Tag, Variant},
+    reference::{self, Answer, Choice, Failure, Field, Method, Operation, Tag, Variant},
     samples::Sample,
 };
 
-/// JSON as it stands on a page.
+/// An example as it stands on a page.
 pub(crate) fn json(value: &Value) -> Html {
-    Html(highlight::html(&format!("{value:#}\n"), "json"))
+    Html(highlight::html(&(reference::shown(value) + "\n"), "json"))
 }
 
 impl Sample {
