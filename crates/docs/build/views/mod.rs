@@ -2,7 +2,7 @@
 
 mod parts;
 
-use std::borrow::Borrow;
+use std::{borrow::Borrow, fmt};
 
 use anyhow::Result;
 use askama::Template;
@@ -137,21 +137,30 @@ struct MissingView<'a> {
 #[template(path = "fields.html")]
 struct FieldsView<'a> {
     fields: &'a [Field],
-    /// Whether they are asked for, so that it matters which of them must be there.
-    asked: bool,
+    /// What the anchors of the fields begin with: `body`, `answer.roles`.
+    at: String,
 }
 
 impl<'a> FieldsView<'a> {
-    fn inside(&self, fields: &'a [Field]) -> Self {
-        Self { fields, asked: self.asked }
+    /// Whether it matters which of them must be there; in an answer they are.
+    fn asked(&self) -> bool {
+        !self.at.starts_with("answer")
+    }
+
+    fn inside(&self, name: impl fmt::Display, fields: &'a [Field]) -> Self {
+        self::fields(fields, &format!("{}.{name}", self.at))
+    }
+
+    fn variant(&self, name: impl fmt::Display, number: impl fmt::Display, fields: &'a [Field]) -> Self {
+        self.inside(format!("{name}.{number}"), fields)
     }
 }
 
 impl askama::filters::HtmlSafe for FieldsView<'_> {}
 
-/// Parameters.
-fn asked(fields: &[Field]) -> FieldsView<'_> {
-    FieldsView { fields, asked: true }
+/// Some fields.
+fn fields<'a>(fields: &'a [Field], at: &str) -> FieldsView<'a> {
+    FieldsView { fields, at: at.into() }
 }
 
 /// A body: its fields, or those of each of its variants.
@@ -159,23 +168,18 @@ fn asked(fields: &[Field]) -> FieldsView<'_> {
 #[template(path = "shape.html")]
 struct ShapeView<'a> {
     shape: &'a Shape,
-    asked: bool,
+    at: &'static str,
 }
 
 impl<'a> ShapeView<'a> {
-    fn fields(&self, fields: &'a [Field]) -> FieldsView<'a> {
-        FieldsView { fields, asked: self.asked }
+    fn inside(&self, name: impl fmt::Display, fields: &'a [Field]) -> FieldsView<'a> {
+        self::fields(fields, &format!("{}.{name}", self.at))
     }
 }
 
 impl askama::filters::HtmlSafe for ShapeView<'_> {}
 
-/// What is sent.
-fn request(shape: &Shape) -> ShapeView<'_> {
-    ShapeView { shape, asked: true }
-}
-
-/// What is answered.
-fn answer(shape: &Shape) -> ShapeView<'_> {
-    ShapeView { shape, asked: false }
+/// What is sent, or answered.
+fn shape<'a>(shape: &'a Shape, at: &'static str) -> ShapeView<'a> {
+    ShapeView { shape, at }
 }
