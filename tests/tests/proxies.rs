@@ -36,13 +36,17 @@ enum Kind {
 }
 
 impl Kind {
-    /// The configuration in docs/examples.
-    fn example(self) -> &'static str {
-        match self {
-            Self::Nginx => "nginx.conf",
-            Self::Caddy => "Caddyfile",
-            Self::Envoy => "envoy.yaml",
-        }
+    /// The configuration in docs/forward-auth.md: the first block below the heading with its name.
+    fn configuration(self) -> String {
+        let page = std::fs::read_to_string(root().join("docs/forward-auth.md")).expect("the page");
+        let heading = match self {
+            Self::Nginx => "\n## nginx\n",
+            Self::Caddy => "\n## Caddy\n",
+            Self::Envoy => "\n## Envoy\n",
+        };
+        let (_, section) = page.split_once(heading).expect("its section");
+        let block = section.split("```").nth(1).expect("a block");
+        block.split_once('\n').expect("a language, and the text").1.to_owned()
     }
 
     /// The program. Where it is missing this says so loudly, and in CI it fails.
@@ -104,12 +108,11 @@ fn root() -> PathBuf {
 struct Proxy(Kind, Child);
 
 impl Proxy {
-    /// Runs a proxy with its example, in which the addresses and the Deployment are replaced.
+    /// Runs a proxy with its configuration, in which the addresses and the Deployment are replaced.
     fn start(kind: Kind, program: &Path, folder: &Path, scene: &[(&str, String)], port: u16) -> Self {
-        let example = root().join("docs/examples").join(kind.example());
-        let mut text = std::fs::read_to_string(&example).expect("the example");
+        let mut text = kind.configuration();
         for (there, here) in scene.iter().cloned().chain([("8080", port.to_string())]) {
-            assert!(text.contains(there), "{} does not name {there}", example.display());
+            assert!(text.contains(there), "the configuration of {kind:?} does not name {there}");
             text = text.replace(there, &here);
         }
         if kind == Kind::Nginx {
@@ -126,7 +129,7 @@ impl Proxy {
             use std::os::unix::fs::PermissionsExt;
             std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("a mode");
         }
-        let configuration = folder.join(kind.example());
+        let configuration = folder.join("proxy.yaml"); // a name by which Envoy knows its form
         std::fs::write(&configuration, text).expect("written");
         let log = std::fs::File::create(folder.join("proxy.log")).expect("a log");
         let mut command = kind.command(program, folder, &configuration);
