@@ -175,7 +175,7 @@ Airlock has made its first records.
   API token     {token}
 
 The token may do everything, and is shown this once. Paste this into another
-terminal, and the commands of the documentation work there as they stand:
+terminal, and the commands of {url}/docs/ work there as they stand:
 
 export AIRLOCK_URL='{url}'
 export AIRLOCK_ORGANIZATION={organization}
