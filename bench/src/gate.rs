@@ -155,7 +155,7 @@ impl Site {
         let mut request = Vec::new();
         let path = format!("/v1/organizations/{}/deployments", first.organization);
         http::post(&mut request, &path, &first.token, &body.to_string());
-        let made: Value = serde_json::from_str(api.exchange(&request, 200).await?)?;
+        let made: Value = serde_json::from_slice(api.exchange(&request, 200).await?)?;
         let deployment = made["id"].as_str().context("a Deployment without an id")?.to_owned();
         let env = Rc::new(Env::system());
         let mut workers = Vec::new();

@@ -9,13 +9,21 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The status of an answer that never has a body (RFC 9110 section 15.3.5).
-const NO_CONTENT: u16 = 204;
+/// The statuses of answers that never have a body (RFC 9110 sections 15.3.5 and 15.4.5).
+const WITHOUT_BODY: [u16; 2] = [204, 304];
 
 /// Writes a request without a body.
 pub(crate) fn get(out: &mut Vec<u8>, path: &str, token: Option<&str>) {
     head(out, "GET", path, token);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Writes a request without a body, and with a header.
+pub(crate) fn get_with(out: &mut Vec<u8>, path: &str, header: &str) {
+    head(out, "GET", path, None);
+    for part in [header, "\r\n\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// Writes a request with a JSON body.
@@ -72,7 +80,7 @@ impl Connection {
     }
 
     /// Sends a request, and answers with the body when the status is the expected one.
-    pub(crate) async fn exchange(&mut self, request: &[u8], expected: u16) -> anyhow::Result<&str> {
+    pub(crate) async fn exchange(&mut self, request: &[u8], expected: u16) -> anyhow::Result<&[u8]> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let (status, body) = loop {
@@ -81,11 +89,11 @@ impl Connection {
                 break (status, body);
             }
         };
-        let body = std::str::from_utf8(&self.buffer[body]).context("a body that is not UTF-8")?;
+        let body = &self.buffer[body];
         if status != expected {
             let line = String::from_utf8_lossy(request);
             let line = line.lines().next().unwrap_or_default();
-            bail!("{line}: the server answered {status} and not {expected}: {body}");
+            bail!("{line}: the server answered {status} and not {expected}: {}", String::from_utf8_lossy(body));
         }
         Ok(body)
     }
@@ -103,7 +111,7 @@ fn whole(buffer: &[u8]) -> anyhow::Result<Option<(u16, Range<usize>)>> {
         name.eq_ignore_ascii_case("content-length").then(|| value.trim())
     });
     let length: usize = match length {
-        None if status == NO_CONTENT => 0,
+        None if WITHOUT_BODY.contains(&status) => 0,
         length => length.context("an answer without content-length")?.parse()?,
     };
     let body = end + 4..end + 4 + length;

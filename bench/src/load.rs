@@ -96,7 +96,7 @@ pub(crate) async fn measure(target: Target, load: Load, time: Duration) -> anyho
     let mut first = Vec::new();
     ensure!(load.requests.next(&mut first), "there is no request");
     let mut connection = Connection::open(address).await?;
-    let body = connection.exchange(&first, load.status).await?;
+    let body = String::from_utf8_lossy(connection.exchange(&first, load.status).await?);
     ensure!(body.contains(load.shows), "the answer has no {}: {body}", load.shows);
     drop(connection);
 
@@ -160,7 +160,7 @@ pub(crate) async fn send_all(
                 let mut connection = Connection::open(address).await?;
                 let mut answers = Vec::new();
                 while let Some(request) = requests.get(next.replace(next.get() + 1)) {
-                    answers.push(serde_json::from_str(connection.exchange(request, 200).await?)?);
+                    answers.push(serde_json::from_slice(connection.exchange(request, 200).await?)?);
                 }
                 anyhow::Ok(answers)
             });

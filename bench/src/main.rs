@@ -118,6 +118,12 @@ const ROWS: &[RowKind] = &[
     ("list 50 agent tokens, 16 clients", list),
     ("authentication, good token, 16 clients", |world| authentication(world, true)),
     ("authentication, wrong signature, 16 clients", |world| authentication(world, false)),
+    ("documentation, a page, gzip, 16 clients", |_| page(PAGE, "accept-encoding: gzip", 200, "")),
+    ("documentation, a page that is known, 16 clients", |_| page(PAGE, "if-none-match: *", 304, "")),
+    ("documentation, its Markdown, 16 clients", |_| {
+        page(PAGE, "accept: text/markdown", 200, "# Create an agent token")
+    }),
+    ("documentation, all in one text, gzip, 16 clients", |_| page("/llms-full.txt", "accept-encoding: gzip", 200, "")),
     ("baseline: jwks.json, 16 clients", baseline),
 ];
 
@@ -244,6 +250,15 @@ fn authentication(world: &mut World, is_good: bool) -> Load {
     let token = if is_good { world.token.clone() } else { world::with_wrong_signature(&world.token) };
     let (status, shows) = if is_good { (200, r#""organizations":[]"#) } else { (401, "signature is wrong") };
     let request = written("/v1/organizations?limit=0", Some(&token));
+    Load { clients: 16, status, shows, requests: Requests::cycle(vec![request]) }
+}
+
+/// One of the largest pages: with fields, and samples in six languages.
+const PAGE: &str = "/docs/api/agent-token/create-agent-token";
+
+fn page(path: &str, header: &str, status: u16, shows: &'static str) -> Load {
+    let mut request = Vec::new();
+    http::get_with(&mut request, path, header);
     Load { clients: 16, status, shows, requests: Requests::cycle(vec![request]) }
 }
 

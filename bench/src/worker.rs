@@ -59,7 +59,7 @@ impl Worker {
         let mut request = Vec::new();
         let path = format!("/v1/organizations/{}/deployments/{deployment}/agent-tokens", first.organization);
         http::post(&mut request, &path, &first.token, &json!({"name": name}).to_string());
-        let made: Value = serde_json::from_str(api.exchange(&request, 200).await?)?;
+        let made: Value = serde_json::from_slice(api.exchange(&request, 200).await?)?;
         let text = |field: &str| made[field].as_str().context("an agent token without its parts");
         let key = EncodingKey::from_secret(text("token")?.as_bytes());
         let mut worker = Self {
@@ -74,7 +74,7 @@ impl Worker {
         worker.write(&mut request, &base, "POST", &format!("worker/{name}"), &worker.state("starting"))?;
         api.exchange(&request, 200).await?;
         worker.write_call(&mut request, &base, Call::Fetch, "")?;
-        let job: Value = serde_json::from_str(api.exchange(&request, 200).await?)?;
+        let job: Value = serde_json::from_slice(api.exchange(&request, 200).await?)?;
         worker.task_token = job["command"]["token"].as_str().context("no job was handed out")?.into();
         ensure!(worker.task_token.starts_with("agw."), "the task token is not the gate's");
         Ok(worker)
