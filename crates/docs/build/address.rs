@@ -64,3 +64,18 @@ pub(crate) fn relative(from: &str, to: &str) -> String {
     link += name;
     if link.is_empty() { "./".into() } else { link }
 }
+
+/// The path that a relative link means, from the file in which it stands; `None` when it leads out of
+/// everything.
+pub(crate) fn resolve(from: &str, link: &str) -> Option<String> {
+    let mut parts: Vec<&str> = from.split('/').collect();
+    parts.pop();
+    for part in link.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
+}

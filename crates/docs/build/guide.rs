@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     Sources,
-    address::{Address, relative},
+    address::{Address, relative, resolve},
     markdown::{self, Heading, Html, Target},
     menu::Paths,
 };
@@ -57,18 +57,4 @@ fn target(page: &Address, file: &str, link: &str, all: &Paths) -> Target {
         }
         _ => Target::Nowhere,
     }
-}
-
-/// The path that a relative link means, from a file of the repository.
-fn resolve(file: &str, link: &str) -> Option<String> {
-    let mut parts: Vec<&str> = file.split('/').collect();
-    parts.pop();
-    for part in link.split('/') {
-        match part {
-            "." | "" => {}
-            ".." => drop(parts.pop()?),
-            part => parts.push(part),
-        }
-    }
-    Some(parts.join("/"))
 }

@@ -4,14 +4,12 @@
 use std::fmt::Write;
 
 use crate::{
-    address::relative,
+    OPENAPI,
+    address::{Address, relative, resolve},
     markdown::{self, Target},
     pack::File,
     site::{Page, Site},
 };
-
-const SUMMARY: &str = "Airlock is an open, self-hosted control plane for remote Airflow agents. It speaks the \
-    Astro API v1, gives each worker a token of its own, and cuts it off when the token is deleted.";
 
 /// Where the index of everything is.
 const ROOT: &str = "/llms.txt";
@@ -30,13 +28,21 @@ pub(crate) fn indexes(site: &Site) -> Vec<File> {
     files
 }
 
+/// What it is all about: the first sentence of the start page.
+fn summary(site: &Site) -> &str {
+    let start = site.pages.iter().find(|page| page.address == Address::start());
+    start.map_or("", |page| &page.description)
+}
+
 fn whole(site: &Site, at: &str) -> String {
-    let mut out = format!("# Airlock\n\n> {SUMMARY}\n\n");
+    let mut out = format!("# Airlock\n\n> {}\n\n", summary(site));
     _ = write!(
         out,
         "Each link leads to a page's Markdown; without `.md` it is HTML. A section has an index of its own at its \
-         address with `/llms.txt`. Everything in one text: [llms-full.txt]({}).\n\n",
-        relative(at, FULL)
+         address with `/llms.txt`. Everything in one text: [llms-full.txt]({}). The API as an OpenAPI document: \
+         [openapi.json]({}).\n\n",
+        relative(at, FULL),
+        relative(at, OPENAPI)
     );
     for (number, group) in site.groups.iter().enumerate() {
         _ = write!(out, "## {}\n\n", group.title);
@@ -61,7 +67,7 @@ fn links<'a>(out: &mut String, at: &str, pages: impl Iterator<Item = &'a Page>) 
 }
 
 fn full(site: &Site) -> String {
-    let mut out = format!("# Airlock\n\n> {SUMMARY}\n\n");
+    let mut out = format!("# Airlock\n\n> {}\n\n", summary(site));
     for page in &site.pages {
         let text = markdown::edit(&page.markdown, |link| Ok(moved(page, link)));
         _ = write!(out, "---\n\nSource: {}\n\n", relative(FULL, &page.address.markdown()));
@@ -78,20 +84,6 @@ fn moved(page: &Page, link: &str) -> Target {
     }
     let here = page.address.markdown();
     let (path, fragment) = link.split_at(link.find('#').unwrap_or(link.len()));
-    let target = if path.is_empty() { here } else { absolute(&here, path) };
-    Target::To(format!("{}{fragment}", relative(FULL, &target)))
-}
-
-/// The path that a relative link means.
-fn absolute(from: &str, link: &str) -> String {
-    let mut parts: Vec<&str> = from.split('/').collect();
-    parts.pop();
-    for part in link.split('/') {
-        match part {
-            "." => {}
-            ".." => drop(parts.pop()),
-            part => parts.push(part),
-        }
-    }
-    parts.join("/")
+    let target = if path.is_empty() { Some(here) } else { resolve(&here, path) };
+    target.map_or(Target::Nowhere, |target| Target::To(format!("{}{fragment}", relative(FULL, &target))))
 }

@@ -72,7 +72,7 @@ fn render(sources: &Sources) -> Result<Vec<pack::File>> {
 
     let mut files = Vec::new();
     files.extend(views::html(&site, &assets)?);
-    files.extend(site.pages.iter().map(|page| pack::File::markdown(page.address.markdown(), page.markdown.clone())));
+    files.extend(site.pages.iter().map(|page| pack::File::markdown(page.address.markdown(), page.whole_markdown())));
     files.extend(llms::indexes(&site));
     files.push(pack::File::new(OPENAPI.into(), "application/json", openapi));
     files.extend(assets.files());

@@ -1,32 +1,23 @@
-//! Names of the API as they stand in addresses and in headings.
+//! Names of the API as they stand in addresses, in headings and on the command line.
+
+use heck::ToKebabCase;
 
 /// `CreateAgentToken` as `create-agent-token`.
 pub(crate) fn kebab(name: &str) -> String {
-    words(name).join("-")
+    name.to_kebab_case()
 }
 
 /// `AgentToken` as `Agent token`.
 pub(crate) fn title(name: &str) -> String {
-    let text = words(name).into_iter().map(known).collect::<Vec<_>>().join(" ");
+    let text = kebab(name).split('-').map(known).collect::<Vec<_>>().join(" ");
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn words(name: &str) -> Vec<String> {
-    let mut words: Vec<String> = Vec::new();
-    for letter in name.chars() {
-        match words.last_mut() {
-            Some(word) if !letter.is_uppercase() => word.push(letter),
-            _ => words.push(letter.to_lowercase().collect()),
-        }
-    }
-    words
-}
-
-/// Words that are not written in lower case.
-fn known(word: String) -> String {
-    match word.as_str() {
+/// Abbreviations are not written in lower case.
+fn known(word: &str) -> String {
+    match word {
         "api" | "ip" => word.to_uppercase(),
-        _ => word,
+        _ => word.into(),
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Page {
     pub(crate) description: String,
     /// Its Markdown.
     pub(crate) markdown: String,
+    /// What stands below the Markdown for machines, and is too much for everything in one text.
+    pub(crate) appendix: String,
     /// The group of the navigation that it is in.
     pub(crate) group: usize,
 }
@@ -89,18 +91,25 @@ impl Page {
                 title: guide.title.clone(),
                 description: guide.description.clone(),
                 markdown: guide.markdown.clone(),
+                appendix: String::new(),
                 group,
             },
             Content::Index(all) => Self::made(group, Reference::address(), reference::index_text(all)),
             Content::Tag(tag) => Self::made(group, tag.address.clone(), reference::tag_text(tag)),
-            Content::Operation(_, operation) => {
-                Self::made(group, operation.address.clone(), reference::operation_text(operation))
-            }
+            Content::Operation(_, operation) => Self {
+                appendix: reference::document_text(operation),
+                ..Self::made(group, operation.address.clone(), reference::operation_text(operation))
+            },
         }
+    }
+
+    /// The whole of its Markdown, as it is served at its own address.
+    pub(crate) fn whole_markdown(&self) -> String {
+        format!("{}{}", self.markdown, self.appendix)
     }
 
     fn made(group: usize, address: Address, markdown: String) -> Self {
         let (title, description) = markdown::title_and_first_sentence(&markdown);
-        Self { address, title, description, markdown, group }
+        Self { address, title, description, markdown, appendix: String::new(), group }
     }
 }

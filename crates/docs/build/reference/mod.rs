@@ -10,7 +10,7 @@ mod text;
 use serde_json::Value;
 
 pub(crate) use read::read;
-pub(crate) use text::{index_text, operation_text, shown, tag_text};
+pub(crate) use text::{document_text, index_text, operation_text, shown, tag_text};
 
 use crate::{address::Address, samples::Sample};
 

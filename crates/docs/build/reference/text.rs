@@ -20,7 +20,7 @@ pub(crate) fn operation_text(operation: &Operation) -> String {
     section(&mut out, "Query parameters", &operation.query_parameters);
     if let Some(body) = &operation.body {
         out += "## Body\n\n";
-        shape(&mut out, &body.shape);
+        shape(&mut out, &body.shape, "");
         example(&mut out, body.example.as_ref());
     }
     answer(&mut out, operation);
@@ -29,9 +29,12 @@ pub(crate) fn operation_text(operation: &Operation) -> String {
     for sample in &operation.samples {
         _ = write!(out, "### {}\n\n```{}\n{}```\n\n", sample.title, sample.syntax, sample.code);
     }
-    out += "## OpenAPI\n\nThe document, cut down to this operation:\n\n";
-    _ = writeln!(out, "```json\n{:#}\n```", operation.document);
     out
+}
+
+/// What stands below an operation's page: the OpenAPI document, cut down to it.
+pub(crate) fn document_text(operation: &Operation) -> String {
+    format!("## OpenAPI\n\nThe document, cut down to this operation:\n\n```json\n{:#}\n```\n", operation.document)
 }
 
 /// What an operation is that the public API does not have.
@@ -40,16 +43,12 @@ pub(crate) const EXTENSION: &str = "This operation is Airlock's own: the Astro A
 /// Which permission an operation needs, as a sentence.
 fn permission(operation: &Operation) -> String {
     match &operation.permission {
-        Some(action) => format!(
-            "The token needs the permission `{action}`: see {}.",
-            link("Roles and permissions", operation, &Address::new("roles"))
-        ),
+        Some(action) => {
+            let roles = operation.address.to(&Address::new("roles").markdown());
+            format!("The token needs the permission `{action}`: [the roles that have it]({roles}).")
+        }
         None => "Any token that is good may do this.".into(),
     }
-}
-
-fn link(text: &str, from: &Operation, to: &Address) -> String {
-    format!("[{text}]({})", from.address.to(&to.markdown()))
 }
 
 /// The page of a tag.
@@ -58,7 +57,7 @@ pub(crate) fn tag_text(tag: &Tag) -> String {
     match tag.description.as_str() {
         "" => {
             let can: Vec<&str> = tag.operations.iter().map(|operation| operation.summary.as_str()).collect();
-            paragraph(&mut out, &format!("{}.", can.join(", ")));
+            paragraph(&mut out, &format!("{}.", can.join("; ")));
         }
         said => paragraph(&mut out, said),
     }
@@ -101,14 +100,15 @@ fn section(out: &mut String, title: &str, fields: &[Field]) {
     }
 }
 
-fn shape(out: &mut String, shape: &Shape) {
+/// What a body has. Its description is left out where it has been said already.
+fn shape(out: &mut String, shape: &Shape, said: &str) {
     for variant in &shape.variants {
         _ = write!(out, "### {}\n\n", variant.title);
         paragraph(out, &variant.shape.description);
         field_table(out, &variant.shape.fields);
     }
     if shape.variants.is_empty() {
-        paragraph(out, &shape.description);
+        paragraph(out, Some(shape.description.as_str()).filter(|text| *text != said).unwrap_or_default());
         field_table(out, &shape.fields);
     }
 }
@@ -119,7 +119,7 @@ fn answer(out: &mut String, operation: &Operation) {
     let media_type = answer.media_type.as_ref().map(|name| format!(", `{name}`")).unwrap_or_default();
     _ = write!(out, "`{}`{media_type}. {}\n\n", answer.status, answer.description);
     if let Some(body) = &answer.shape {
-        shape(out, body);
+        shape(out, body, &answer.description);
     }
     example(out, answer.example.as_ref());
 }
@@ -176,15 +176,18 @@ fn what(field: &Field) -> String {
         text += &sentence;
     };
     let values = &field.shape.values;
-    if !values.is_empty() {
-        let all: Vec<String> = values.iter().map(|choice| format!("`{}`", choice.value)).collect();
-        add(format!("One of {}.", all.join(", ")));
+    let all: Vec<String> = values.iter().map(|choice| format!("`{}`", choice.value)).collect();
+    match all.as_slice() {
+        [] => {}
+        [only] => add(format!("Always {only}.")),
+        several => add(format!("One of {}.", several.join(", "))),
     }
     if let Some(default) = &field.default {
         add(format!("Default: `{default}`."));
     }
     if let Some(example) = &field.example {
-        add(format!("Example: `{example}`."));
+        let plain = example.as_str().map_or_else(|| example.to_string(), Into::into);
+        add(format!("Example: `{plain}`."));
     }
     if field.extension {
         add("Airlock's own.".into());
