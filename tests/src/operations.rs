@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use airlock_contract::{
-    Access, AgentId, AgentTokenId, ApiTokenId, DeploymentId, Operation, OrganizationId, RoleId, WorkspaceId,
+    Access, AgentId, AgentTokenId, ApiTokenId, DeploymentId, InviteId, Operation, OrganizationId, RoleId, TeamId,
+    UserId, WorkspaceId,
     id::Id,
     openapi::{body_example, has_body, path_parameters, query_parameters},
     operation::{Method, Visitor},
@@ -95,13 +96,19 @@ impl Things {
         things.add::<ApiTokenId>(world, &world.path("/tokens"), token).await;
         let token = things.add::<AgentTokenId>(world, &world.agent_tokens(""), json!({"name": "edge worker"})).await;
         things.0.push((AgentId::EXAMPLE, world.agent(&token, &format!("worker-of-{token}")).await));
+        world.expect_ids(&[UserId::EXAMPLE, InviteId::EXAMPLE]);
+        let invite = world.invite("grace@example.org", "ORGANIZATION_MEMBER").await;
+        let id = |key: &str| invite[key].as_str().expect("an id").to_owned();
+        things.0.extend([(UserId::EXAMPLE, id("userId")), (InviteId::EXAMPLE, id("inviteId"))]);
+        let team = json!({"name": "analysts", "memberIds": [id("userId")]});
+        things.add::<TeamId>(world, &world.path("/teams"), team).await;
         world.clock.advance(90);
         things
     }
 
     /// Makes a thing by a request, and knows it by its kind of id from then on.
     async fn add<I: Id>(&mut self, world: &World, path: &str, body: Value) -> String {
-        world.expect_id(I::EXAMPLE);
+        world.expect_ids(&[I::EXAMPLE]);
         let made = world.post(path, body).await.expect(200);
         let id = made["id"].as_str().expect("an id").to_owned();
         self.0.push((I::EXAMPLE, id.clone()));
@@ -125,7 +132,7 @@ impl Things {
 pub async fn world_of_examples() -> World {
     let world = World::of_examples().await;
     for (example, made) in Things::make(&world).await.0 {
-        assert_eq!(made, example, "the id of the example cannot be made: see `World::expect_id`");
+        assert_eq!(made, example, "the id of the example cannot be made: see `World::expect_ids`");
     }
     world
 }

@@ -123,10 +123,12 @@ impl World {
         format!("http://{address}")
     }
 
-    /// In a server of examples, gives what the next request makes this id.
-    pub(crate) fn expect_id(&self, example: &str) {
+    /// In a server of examples, gives what the next request makes these ids.
+    pub(crate) fn expect_ids(&self, examples: &[&str]) {
         if let Some(dice) = &self.dice {
-            dice.load(&[None, Some(example)]); // the first throw is for the request's own id
+            // The first throw is for the request's own id.
+            let throws: Vec<_> = std::iter::once(None).chain(examples.iter().copied().map(Some)).collect();
+            dice.load(&throws);
         }
     }
 
@@ -239,6 +241,17 @@ impl World {
         (answer["id"].as_str().expect("an id").into(), answer["token"].as_str().expect("a value").into())
     }
 
+    /// The invite of somebody new, or of somebody who was invited before.
+    pub async fn invite(&self, email: &str, role: &str) -> Value {
+        self.post(&self.path("/invites"), json!({"inviteeEmail": email, "role": role})).await.expect(200)
+    }
+
+    /// A session of somebody who is invited, or has signed in before.
+    pub async fn sign_in(&self, email: &str) -> String {
+        let session = airlock_server::sign_in(&self.app, Some(&self.organization), email).await;
+        session.expect("a session").expose().to_owned()
+    }
+
     /// A new Workspace: its id.
     pub async fn new_workspace(&self, name: &str) -> String {
         let answer = self.post(&self.path("/workspaces"), json!({"name": name})).await.expect(200);
@@ -290,7 +303,12 @@ const TABLES: &[&str] = &[
     "deployment_variables",
     "roles",
     "api_tokens",
-    "api_token_roles",
+    "role_bindings",
+    "users",
+    "invites",
+    "teams",
+    "team_members",
+    "sessions",
     "agent_tokens",
     "agents",
 ];

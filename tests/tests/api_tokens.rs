@@ -358,7 +358,7 @@ on_both! {
         assert_eq!(present(&world, &unsigned).await.status, 401);
 
         // A database that was restored from before the token was made.
-        world.database.execute(&format!("DELETE FROM api_token_roles WHERE token_id = '{id}'")).await;
+        world.database.execute(&format!("DELETE FROM role_bindings WHERE holder_id = '{id}'")).await;
         world.database.execute(&format!("DELETE FROM api_tokens WHERE id = '{id}'")).await;
         let unknown = present(&world, &value).await;
         assert_eq!(unknown.status, 401);

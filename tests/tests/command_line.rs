@@ -788,3 +788,27 @@ fn tokens_are_looked_at_and_revoked_as_the_docs_say_even_the_last() {
     let listed = list(&server.url(), token).out();
     assert!(listed.contains("Recovered owner") && !listed.contains("First owner"), "{listed}");
 }
+
+/// An invited user is let in on the command line, and calls with the session.
+#[test]
+fn an_invited_user_signs_in() {
+    let Site { server, first, data, _folder } = Site::new(&[]);
+    let call = |url: &str, token: &str, rest: &str| -> Value {
+        let line = format!("curl -sS '{url}/v1{rest} -H 'Authorization: Bearer {token}'");
+        serde_json::from_str(&paste(&line).out()).expect("JSON")
+    };
+    let invite = format!(
+        "/organizations/{}/invites' -d '{{\"inviteeEmail\": \"ada@example.org\", \"role\": \"ORGANIZATION_MEMBER\"}}' \
+         -H 'Content-Type: application/json'",
+        first.organization
+    );
+    assert!(text(&call(&server.url(), &first.token, &invite), "inviteId").len() == 25);
+    server.stop();
+    let fault = run("sign-in", &data, &["eve@example.org"]).fault();
+    assert!(fault.contains("nobody with the address eve@example.org"), "{fault}");
+    let printed = run("sign-in", &data, &["ada@example.org"]).out();
+    let session = printed.lines().find_map(|line| line.trim().strip_prefix("Session")).expect("a session").trim();
+    let server = Server::start(&data, &[]);
+    let me = call(&server.url(), session, "/users/self'");
+    assert_eq!((text(&me, "username"), text(&me, "status")), ("ada@example.org", "ACTIVE"));
+}

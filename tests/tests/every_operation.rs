@@ -130,11 +130,13 @@ async fn return_to_life(world: &World) {
         .await;
 }
 
-/// Takes the custom roles away, whose names must be unique.
+/// Takes away what has a name that must be unique.
 async fn clean(world: &World) {
-    let page = world.get(&world.path("/roles?limit=1000")).await.expect(200);
-    for role in page["roles"].as_array().into_iter().flatten() {
-        let id = role["id"].as_str().expect("an id");
-        world.delete(&world.path(&format!("/roles/{id}"))).await.expect(204);
+    for list in ["roles", "teams"] {
+        let page = world.get(&world.path(&format!("/{list}?limit=1000"))).await.expect(200);
+        for thing in page[list].as_array().into_iter().flatten() {
+            let id = thing["id"].as_str().expect("an id");
+            world.delete(&world.path(&format!("/{list}/{id}"))).await.expect(204);
+        }
     }
 }

@@ -769,6 +769,8 @@ struct Things {
     role: String,
     role_name: String,
     other_role: String,
+    user: String,
+    team: String,
 }
 
 impl Things {
@@ -780,6 +782,8 @@ impl Things {
             made["id"].as_str().expect("an id").to_owned()
         };
         let role_name = format!("custom {number}");
+        let invite = world.invite(&format!("user{number}@example.org"), "ORGANIZATION_MEMBER").await;
+        let team = world.post(&world.path("/teams"), json!({"name": format!("team {number}")})).await.expect(200);
         let mut things = Self {
             deployment: world.new_deployment(&workspace, true).await,
             workspace,
@@ -788,6 +792,8 @@ impl Things {
             role: role(&role_name).await,
             other_role: role(&format!("custom other {number}")).await,
             role_name,
+            user: invite["userId"].as_str().expect("an id").into(),
+            team: team["id"].as_str().expect("an id").into(),
         };
         let (path, body) = things.request(world, "create agent token");
         let made = world.post(&path, body).await.expect(200);
@@ -799,7 +805,7 @@ impl Things {
 
     /// The path and the body of a write; one without a body is a DELETE, but for a rotation.
     fn request(&self, world: &World, what: &str) -> (String, Value) {
-        let Self { workspace, deployment, agent_token, api_token, role, role_name, other_role } = self;
+        let Self { workspace, deployment, agent_token, api_token, role, role_name, other_role, user, team } = self;
         let token = |scope: &str, entity: &str, role: &str| json!({"name": "x", "scope": scope, "entityId": entity, "role": role});
         let roles = |own: Value| {
             let organization = json!({
@@ -860,6 +866,22 @@ impl Things {
                 body["restrictedWorkspaceIds"] = json!([workspace]);
                 (format!("/roles/{role}"), body)
             }
+            "invite" => (
+                "/invites".into(),
+                json!({"inviteeEmail": format!("{user}@example.org"), "role": "ORGANIZATION_MEMBER"}),
+            ),
+            "give user role on Workspace" => (
+                format!("/users/{user}/roles"),
+                json!({"workspaceRoles": [{"workspaceId": workspace, "role": "WORKSPACE_OWNER"}]}),
+            ),
+            "give user custom role" => (
+                format!("/users/{user}/roles"),
+                json!({"deploymentRoles": [{"deploymentId": deployment, "role": role_name}]}),
+            ),
+            "delete user" => (format!("/users/{user}"), Value::Null),
+            "create team" => ("/teams".into(), json!({"name": format!("new {team}")})),
+            "add member" => (format!("/teams/{team}/members"), json!({"memberIds": [user]})),
+            "delete team" => (format!("/teams/{team}"), Value::Null),
             _ => panic!("{what}"),
         };
         (world.path(&rest), body)
@@ -913,24 +935,34 @@ const PAIRS: &[(&str, &str)] = &[
     ("update role", "delete role"),
     ("delete role", "delete role"),
     ("restrict role to Workspace", "delete Workspace"),
+    ("invite", "invite"),
+    ("give user role on Workspace", "delete Workspace"),
+    ("give user custom role", "delete role"),
+    ("give user custom role", "rename role"),
+    ("give user custom role", "delete user"),
+    ("create team", "create team"),
+    ("add member", "delete team"),
+    ("add member", "delete user"),
 ];
 
 /// What must not be there, however writes come together: something live below something that is gone.
 const ORPHANS: &str = "
+    WITH held AS (SELECT * FROM role_bindings r WHERE NOT EXISTS
+        (SELECT 1 FROM api_tokens t WHERE t.id = r.holder_id AND t.deleted_at IS NOT NULL))
     SELECT 'agent token of no Deployment' FROM agent_tokens t WHERE deleted_at IS NULL
         AND NOT EXISTS (SELECT 1 FROM deployments d WHERE d.id = t.deployment_id)
     UNION ALL SELECT 'API token of no Deployment' FROM api_tokens t WHERE deleted_at IS NULL
         AND deployment_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM deployments d WHERE d.id = t.deployment_id)
     UNION ALL SELECT 'API token of no Workspace' FROM api_tokens t WHERE deleted_at IS NULL
         AND workspace_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM workspaces w WHERE w.id = t.workspace_id)
-    UNION ALL SELECT 'role on no Deployment' FROM api_token_roles r JOIN api_tokens t ON t.id = r.token_id
-        WHERE t.deleted_at IS NULL AND r.entity_type = 'DEPLOYMENT'
+    UNION ALL SELECT 'role on no Deployment' FROM held r
+        WHERE r.entity_type = 'DEPLOYMENT'
         AND NOT EXISTS (SELECT 1 FROM deployments d WHERE d.id = r.entity_id)
-    UNION ALL SELECT 'role on no Workspace' FROM api_token_roles r JOIN api_tokens t ON t.id = r.token_id
-        WHERE t.deleted_at IS NULL AND r.entity_type = 'WORKSPACE'
+    UNION ALL SELECT 'role on no Workspace' FROM held r
+        WHERE r.entity_type = 'WORKSPACE'
         AND NOT EXISTS (SELECT 1 FROM workspaces w WHERE w.id = r.entity_id)
-    UNION ALL SELECT 'custom role that is none' FROM api_token_roles r JOIN api_tokens t ON t.id = r.token_id
-        WHERE t.deleted_at IS NULL AND r.role LIKE 'custom %'
+    UNION ALL SELECT 'custom role that is none' FROM held r
+        WHERE r.role LIKE 'custom %'
         AND NOT EXISTS (SELECT 1 FROM roles c WHERE c.name = r.role)";
 
 const CHANGES: &str = "SELECT count(*) FROM audit_log WHERE outcome = 'CHANGED'";

@@ -40,6 +40,9 @@ enum Command {
     /// Make a token that may do everything in an Organization, when none is left: it needs the
     /// database and the master key. On SQLite the server must be stopped.
     NewOwner(NewOwner),
+    /// Open a session for an invited user, and so accept the invite: it needs the database and the
+    /// master key. On SQLite the server must be stopped.
+    SignIn(SignIn),
     /// Bring the database's schema up to date, and end.
     Migrate(ServerSettings),
     /// Say in plain words what is wrong: with the settings, the key and the database; or with a
@@ -84,6 +87,17 @@ struct NewOwner {
     organization: Option<String>,
 }
 
+#[derive(clap::Args)]
+struct SignIn {
+    #[command(flatten)]
+    settings: ServerSettings,
+    /// The user's e-mail address.
+    address: String,
+    /// The Organization; not needed where there is only one.
+    #[arg(long, env = "AIRLOCK_ORGANIZATION", value_name = "ID")]
+    organization: Option<String>,
+}
+
 fn main() -> ExitCode {
     let cli = match settings::parse() {
         Ok(cli) => cli,
@@ -109,6 +123,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve(settings) => serve::serve(&settings).await,
         Command::Init(settings) => serve::init(&settings).await,
         Command::NewOwner(new) => serve::new_owner(&new.settings, new.organization.as_deref()).await,
+        Command::SignIn(who) => serve::sign_in(&who.settings, who.organization.as_deref(), &who.address).await,
         Command::Migrate(settings) => serve::migrate(&settings).await,
         Command::Doctor(what) => doctor::doctor(&what).await,
         Command::Attach(what) => attach::attach(what).await,

@@ -120,18 +120,32 @@ ids! {
     RoleId "role" "cmjuohs00o0i2a1jmot83ghe1"
     /// The id of whoever acts: a user, an API token, or an agent token.
     SubjectId "subject" "cmjuohs004fyhmj0c4c5522yo"
+    /// The id of a user: a person in an Organization.
+    UserId "user" "cmjuohs00d9sk2vbnw83lrc1x"
+    /// The id of the invite of a user who has not come yet.
+    InviteId "invite" "cmjuohs00m0w6yqpd2f7hgk4a"
+    /// The id of a team: users who have roles together.
+    TeamId "team" "cmjuohs001u8e3roti5n9vzj6"
+    /// The id of whoever holds roles: an API token, a user, or a team.
+    RoleHolderId "role holder" "cmjuohs00g2l7hxay4m0dqf8t"
 }
 
-impl From<ApiTokenId> for SubjectId {
-    fn from(id: ApiTokenId) -> Self {
-        Self(id.0)
-    }
+macro_rules! is_also {
+    ($($id:ident is $other:ident;)*) => {$(
+        impl From<$id> for $other {
+            fn from(id: $id) -> Self {
+                Self(id.0)
+            }
+        }
+    )*};
 }
-
-impl From<AgentTokenId> for SubjectId {
-    fn from(id: AgentTokenId) -> Self {
-        Self(id.0)
-    }
+is_also! {
+    ApiTokenId is SubjectId;
+    AgentTokenId is SubjectId;
+    UserId is SubjectId;
+    ApiTokenId is RoleHolderId;
+    UserId is RoleHolderId;
+    TeamId is RoleHolderId;
 }
 
 #[cfg(test)]

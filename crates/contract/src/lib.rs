@@ -16,7 +16,8 @@ pub mod time;
 pub mod wire;
 
 pub use id::{
-    AgentId, AgentJobId, AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, SubjectId, WorkspaceId,
+    AgentId, AgentJobId, AgentTokenId, ApiTokenId, DeploymentId, InviteId, OrganizationId, RoleHolderId, RoleId,
+    SubjectId, TeamId, UserId, WorkspaceId,
 };
 pub use operation::{Access, Method, Operation, Tag};
 pub use time::Time;

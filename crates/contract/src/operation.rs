@@ -50,8 +50,11 @@ pub enum Tag {
     ApiToken,
     Authorization,
     Deployment,
+    Invite,
     Organization,
     Role,
+    Team,
+    User,
     Workspace,
 }
 

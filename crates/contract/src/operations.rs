@@ -287,6 +287,26 @@ operations! {
             requires DeploymentGet, path InDeployment
             => 200 AirflowCheck;
     }
+    Invite {
+        /// Invite a user.
+        ///
+        /// Makes a user of the status PENDING, whose `username` is the e-mail address. Whoever
+        /// logs in with that address within seven days accepts. Inviting an address again
+        /// replaces its invite, and the role.
+        ///
+        /// 200: The invite.
+        /// 400: The address is that of a user who is in the Organization already.
+        /// 403: The role permits something that the caller lacks.
+        CreateUserInvite: Write Post "/organizations/{organizationId}/invites"
+            requires OrganizationUsersCreate, path InOrganization, body CreateUserInviteRequest
+            => 200 Invite, also Iam;
+        /// Delete an invite.
+        ///
+        /// The user that it made goes with it. An invite that was accepted is gone already.
+        DeleteUserInvite: Write Delete "/organizations/{organizationId}/invites/{inviteId}"
+            requires OrganizationUsersDelete, path OneInvite
+            => 204, also Iam;
+    }
     Organization {
         /// List Organizations.
         ///
@@ -365,12 +385,147 @@ operations! {
             => 200 RoleWithPermission, also Iam;
         /// Delete a custom role.
         ///
-        /// Refused while a token has the role.
+        /// Refused while an API token, a user or a team has the role.
         ///
-        /// 400: A token has the role.
+        /// 400: Somebody has the role.
         DeleteCustomRole: Write Delete "/organizations/{organizationId}/roles/{customRoleId}"
             requires OrganizationCustomRolesDelete, path OneRole
             => 204, also Iam;
+    }
+    Team {
+        /// List teams.
+        ///
+        /// Those that the caller may see, narrowed by name or by what they have a role on.
+        ListTeams: Read Get "/organizations/{organizationId}/teams"
+            requires OrganizationTeamsGet, path InOrganization, query ListTeamsQuery
+            => 200 TeamsPaginated, also Iam;
+        /// Create a team.
+        ///
+        /// With a role on the Organization, and members if some are named.
+        ///
+        /// 200: The new team.
+        /// 400: Another team has the name.
+        /// 400: A member is no user of the Organization.
+        CreateTeam: Write Post "/organizations/{organizationId}/teams"
+            requires OrganizationTeamsCreate, path InOrganization, body CreateTeamRequest
+            => 200 Team, also Iam;
+        /// Get a team.
+        ///
+        /// With its roles; its members are a list of their own.
+        GetTeam: Read Get "/organizations/{organizationId}/teams/{teamId}"
+            requires OrganizationTeamsGet, path OneTeam
+            => 200 Team, also Iam;
+        /// Update a team.
+        ///
+        /// Changes the name and the description.
+        ///
+        /// 200: The team as it is now.
+        /// 400: Another team has the name.
+        /// 400: An identity provider manages the team.
+        UpdateTeam: Write Post "/organizations/{organizationId}/teams/{teamId}"
+            requires OrganizationTeamsUpdate, path OneTeam, body UpdateTeamRequest
+            => 200 Team, also Iam;
+        /// Delete a team.
+        ///
+        /// Its members lose the roles that they had by it, with their next request.
+        ///
+        /// 400: An identity provider manages the team.
+        /// 400: The Organization would have no Owner any more.
+        DeleteTeam: Write Delete "/organizations/{organizationId}/teams/{teamId}"
+            requires OrganizationTeamsDelete, path OneTeam
+            => 204, also Iam;
+        /// Replace a team's roles.
+        ///
+        /// The roles given replace all that the team had. It acts on the next request of each
+        /// member. An identity provider has no say in it.
+        ///
+        /// 200: The roles that the team has now.
+        /// 400: A role, or what it shall be on, is not there or not visible to the caller.
+        /// 400: The Organization would have no Owner any more.
+        /// 403: The caller lacks `organization.teams.update`, or `workspace.teams.update` where a
+        /// role is given or taken; `deployment.teams.delete` is enough to take one on a Deployment.
+        /// 403: A role that is new to the team permits something that the caller lacks there.
+        UpdateTeamRoles: Write Post "/organizations/{organizationId}/teams/{teamId}/roles"
+            requires OrganizationTeamRolesAccess, path OneTeam, body UpdateTeamRolesRequest
+            => 200 SubjectRoles, also Iam;
+        /// List a team's members.
+        ///
+        /// The users who have the team's roles.
+        ListTeamMembers: Read Get "/organizations/{organizationId}/teams/{teamId}/members"
+            requires OrganizationTeamsGet, path OneTeam, query ListTeamMembersQuery
+            => 200 TeamMembersPaginated, also Iam;
+        /// Add members to a team.
+        ///
+        /// All of them, or none when one is unknown. They have the team's roles from their next
+        /// request on.
+        ///
+        /// 400: A member is no user of the Organization.
+        /// 400: An identity provider manages the team.
+        AddTeamMembers: Write Post "/organizations/{organizationId}/teams/{teamId}/members"
+            requires OrganizationTeamsUpdate, path OneTeam, body AddTeamMembersRequest
+            => 204, also Iam;
+        /// Remove a member from a team.
+        ///
+        /// The user loses the roles that it had by the team, with its next request.
+        ///
+        /// 400: An identity provider manages the team.
+        /// 400: The Organization would have no Owner any more.
+        RemoveTeamMember: Write Delete "/organizations/{organizationId}/teams/{teamId}/members/{memberId}"
+            requires OrganizationTeamsUpdate, path OneTeamMember
+            => 204, also Iam;
+    }
+    User {
+        /// List users.
+        ///
+        /// Those that the caller may see, narrowed by what they have a role on. Whoever has no
+        /// role on the Organization sees who has one where its own role reaches.
+        ListUsers: Read Get "/organizations/{organizationId}/users"
+            requires OrganizationUsersGet, path InOrganization, query ListUsersQuery
+            => 200 UsersPaginated, also Iam;
+        /// Get a user.
+        ///
+        /// With the roles that were given to it; those of its teams are with the teams.
+        GetUser: Read Get "/organizations/{organizationId}/users/{userId}"
+            requires OrganizationUsersGet, path OneUser
+            => 200 User, also Iam;
+        /// Replace a user's roles.
+        ///
+        /// The roles given replace all that the user had. It acts on the user's next request.
+        /// Nobody can give more than they may do themselves, and the Organization's last Owner
+        /// stays one.
+        ///
+        /// 200: The roles that the user has now.
+        /// 400: A role, or what it shall be on, is not there or not visible to the caller.
+        /// 400: The Organization would have no Owner any more.
+        /// 403: The caller lacks `organization.users.create`, or `workspace.users.update` where a
+        /// role is given or taken; `deployment.users.delete` is enough to take one on a Deployment.
+        /// 403: A role that is new to the user permits something that the caller lacks there.
+        UpdateUserRoles: Write Post "/organizations/{organizationId}/users/{userId}/roles"
+            requires OrganizationUserRolesAccess, path OneUser, body UpdateUserRolesRequest
+            => 200 SubjectRoles, also Iam;
+        /// Remove a user.
+        ///
+        /// Takes the user out of the Organization and all its teams, with its roles. The
+        /// Organization's last Owner cannot be removed.
+        ///
+        /// 400: The Organization would have no Owner any more.
+        DeleteUser: Write Delete "/organizations/{organizationId}/users/{userId}"
+            requires OrganizationUsersDelete, path OneUser
+            => 204;
+        /// List a user's teams.
+        ///
+        /// Those that the caller may see, with the roles that the user has by each.
+        ListUserTeams: Read Get "/organizations/{organizationId}/users/{userId}/teams"
+            requires OrganizationTeamsGet, path OneUser, query ListUserTeamsQuery
+            => 200 UserTeamsPaginated, also Iam;
+        /// Get the caller.
+        ///
+        /// Who the caller is, and all its roles.
+        ///
+        /// 200: The caller.
+        GetSelfUser: Read Get "/users/self"
+            requires Authenticated, path Root, query GetSelfUserQuery
+            => 200 SelfUser, also Iam;
     }
     Workspace {
         /// List Workspaces.

@@ -1,7 +1,7 @@
 //! The parameters that paths carry, and the scope that each set of them names.
 
 use crate::{
-    AgentId, AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, WorkspaceId,
+    AgentId, AgentTokenId, ApiTokenId, DeploymentId, InviteId, OrganizationId, RoleId, TeamId, UserId, WorkspaceId,
     id::Id,
     permissions::scope,
     wire::{CreateDeploymentRequest, deployment},
@@ -74,6 +74,14 @@ paths! {
     OneApiToken { organization_id: OrganizationId, token_id: ApiTokenId }
     /// `.../roles/{roleId}`
     OneRole { organization_id: OrganizationId, role_id: RoleId }
+    /// `.../users/{userId}`
+    OneUser { organization_id: OrganizationId, user_id: UserId }
+    /// `.../invites/{inviteId}`
+    OneInvite { organization_id: OrganizationId, invite_id: InviteId }
+    /// `.../teams/{teamId}`
+    OneTeam { organization_id: OrganizationId, team_id: TeamId }
+    /// `.../teams/{teamId}/members/{memberId}`
+    OneTeamMember { organization_id: OrganizationId, team_id: TeamId, member_id: UserId }
 }
 
 /// No parameters.
@@ -111,7 +119,7 @@ macro_rules! organization_scoped {
         }
     )*};
 }
-organization_scoped!(InOrganization OneApiToken OneRole);
+organization_scoped!(InOrganization OneApiToken OneInvite OneRole OneTeam OneTeamMember OneUser);
 
 impl From<&InWorkspace> for scope::Workspace {
     fn from(path: &InWorkspace) -> Self {

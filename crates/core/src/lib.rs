@@ -20,6 +20,7 @@ pub mod error;
 pub mod gate;
 pub mod keyring;
 pub mod policy;
+pub mod session;
 
 pub use env::Env;
 pub use error::{Error, FieldError, Result};

@@ -231,7 +231,7 @@ async fn prepare<'a, O: Operation>(
     body: Body,
 ) -> Result<Asked<'a, O>> {
     let app = &route.app;
-    app.limits.count(O::METHOD, &session.caller.token)?;
+    app.limits.count(O::METHOD, &session.caller.credential)?;
     let Path(path) = path.map_err(|_| Error::NotFound(format!("path {}", shown_path(parts.uri.path())).into()))?;
     let path = input::path::<O>(path)?;
     let query = route.query.read(parts.uri.query())?;

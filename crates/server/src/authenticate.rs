@@ -9,12 +9,14 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
+use airlock_contract::Time;
 use airlock_core::{
     Error, Result, agent_token,
     api_token::{self, Stale, TokenHash},
-    policy::Caller,
+    policy::{Caller, Credential},
+    session,
 };
-use airlock_store::{api_tokens, upkeep::UsedToken};
+use airlock_store::{api_tokens, callers, upkeep::UsedToken};
 use axum::http::{HeaderMap, header};
 use quick_cache::sync::Cache;
 
@@ -78,15 +80,14 @@ pub(crate) async fn session(app: &App, value: &str) -> Result<Arc<Session>> {
         return Err(explain(app, value).await?);
     };
     if let Some(end) = session.caller.expires_at.filter(|end| *end <= now) {
-        return Err(Error::Unauthenticated(format!(
-            "the API token {} ({}) expired at {end}; create a new one, or rotate it",
-            session.caller.name, session.caller.token
-        )));
+        return Err(Error::Unauthenticated(over(&session.caller, end)));
     }
     let last = session.noted.load(Ordering::Relaxed);
     if now.as_micros() - last >= NOTE_EVERY {
         session.noted.store(now.as_micros(), Ordering::Relaxed);
-        app.usage.note(UsedToken::Api(session.caller.token.clone()), now);
+        if let Some(token) = session.caller.api_token() {
+            app.usage.note(UsedToken::Api(token.clone()), now);
+        }
     }
     Ok(session)
 }
@@ -113,7 +114,7 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str> {
     if value.len() > LONGEST { Err(malformed()) } else { Ok(value) }
 }
 
-/// The live token that has a hash, whether it has ended or not.
+/// Whoever has the live token or session of a hash, whether its time is over or not.
 pub(crate) async fn find(app: &App, hash: &TokenHash) -> Result<Option<Arc<Session>>> {
     // Read before the database is: a change that is acknowledged meanwhile makes the entry stale.
     let revision = app.store.authority_revision();
@@ -122,7 +123,7 @@ pub(crate) async fn find(app: &App, hash: &TokenHash) -> Result<Option<Arc<Sessi
     {
         return Ok(Some(known.session));
     }
-    let Some(caller) = api_tokens::authenticate(&app.store.read().await?, hash).await? else { return Ok(None) };
+    let Some(caller) = callers::authenticate(&app.store.read().await?, hash).await? else { return Ok(None) };
     let session = Arc::new(Session { caller, noted: AtomicI64::new(0) });
     if let Some(revision) = revision {
         app.sessions.0.insert(*hash, Remembered { revision, session: Arc::clone(&session) });
@@ -130,8 +131,21 @@ pub(crate) async fn find(app: &App, hash: &TokenHash) -> Result<Option<Arc<Sessi
     Ok(Some(session))
 }
 
+/// What to tell a caller whose time is over.
+fn over(caller: &Caller, end: Time) -> String {
+    match &caller.credential {
+        Credential::ApiToken(id) => {
+            format!("the API token {} ({id}) expired at {end}; create a new one, or rotate it", caller.name)
+        }
+        Credential::Session(_) => format!("the session of {} ended at {end}; log in again", caller.name),
+    }
+}
+
 /// Why a value that no live token has is not good.
 async fn explain(app: &App, value: &str) -> Result<Error> {
+    if value.starts_with(session::PREFIX) {
+        return Ok(Error::Unauthenticated("there is no such session, or it was ended; log in again".into()));
+    }
     let id = match api_token::examine(&app.keys, value) {
         Stale::Malformed => return Ok(malformed()),
         Stale::NotOurs => {

@@ -10,9 +10,10 @@ use airlock_contract::{
 use airlock_core::{Error, Result, api_token::PlainApiToken, policy::Place};
 use airlock_store::{
     Stamp, Writing,
-    api_tokens::{NewApiToken, NewRole},
+    api_tokens::NewApiToken,
     audit::{Entry, Outcome},
     bootstrap::{Bootstrap, SYSTEM, insert, insert_owner, is_empty_for_good, organizations},
+    role_bindings::NewRole,
 };
 
 use crate::{App, handlers};
@@ -80,22 +81,31 @@ async fn make(app: &App, w: Writing) -> Result<FirstRecords> {
 /// [`Error::Invalid`] when there is no such Organization, or more than one and none is named.
 pub async fn new_owner(app: &App, organization: Option<&OrganizationId>) -> Result<PlainApiToken> {
     let w = app.store.write().await?;
-    let known = organizations(&w).await?;
-    let organization = match (organization, known.as_slice()) {
-        (None, [(only, _)]) => only,
-        (Some(id), _) if known.iter().any(|(known, _)| known == id) => id,
-        (_, []) => return Err(Error::refused("there is no Organization yet; the first start makes one")),
-        (_, known) => {
-            let known: Vec<String> = known.iter().map(|(id, name)| format!("{id} ({name})")).collect();
-            return Err(Error::refused(format!("name one of the Organizations: {}", known.join(", "))));
-        }
-    };
+    let organization = one_of_all(&w, organization).await?;
     let now = app.env.now();
     let stamp = Stamp { at: now, by: SYSTEM.into() };
     let about = ("Recovered owner", "Made on the command line. Replace it by tokens that may do less.");
-    let (id, token) = make_owner(app, &w, organization, about, &stamp).await?;
-    w.commit(&entry(app, "NewOwner", organization, ("apiToken", id.to_string()), now)).await?;
+    let (id, token) = make_owner(app, &w, &organization, about, &stamp).await?;
+    w.commit(&entry(app, "NewOwner", &organization, ("apiToken", id.to_string()), now)).await?;
     Ok(token)
+}
+
+/// The Organization that is meant on the command line.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] when there is no such Organization, or more than one and none is named.
+pub(crate) async fn one_of_all(w: &Writing, named: Option<&OrganizationId>) -> Result<OrganizationId> {
+    let known = organizations(w).await?;
+    match (named, known.as_slice()) {
+        (None, [(only, _)]) => Ok(only.clone()),
+        (Some(id), _) if known.iter().any(|(known, _)| known == id) => Ok(id.clone()),
+        (_, []) => Err(Error::refused("there is no Organization yet; the first start makes one")),
+        (_, known) => {
+            let known: Vec<String> = known.iter().map(|(id, name)| format!("{id} ({name})")).collect();
+            Err(Error::refused(format!("name one of the Organizations: {}", known.join(", "))))
+        }
+    }
 }
 
 /// Makes a token that may do everything in an Organization, with a name and a description.
@@ -144,7 +154,8 @@ fn first_deployment(workspace: &WorkspaceId) -> DeploymentSettings {
     })
 }
 
-fn entry(
+/// The audit record of what the server's administrator does on the command line.
+pub(crate) fn entry(
     app: &App,
     operation: &str,
     organization: &OrganizationId,

@@ -1,9 +1,7 @@
 //! Agent tokens. Of a token's value only how to derive it again is kept.
 
 use airlock_contract::{
-    AgentTokenId, DeploymentId, OrganizationId, Time,
-    permissions::scope,
-    wire::{ListAgentTokensQuery, SubjectType},
+    AgentTokenId, DeploymentId, OrganizationId, Time, permissions::scope, wire::ListAgentTokensQuery,
 };
 use airlock_core::{
     Error, Result,
@@ -214,7 +212,7 @@ pub async fn revoke(w: &Writing, held: &HeldAgentToken, at: Time) -> Result<Opti
         return Ok(None);
     };
     let stamp = Stamp { at, by: held.id().clone().into() };
-    subjects::put(w, &stamp.by, SubjectType::ServiceKey, &judged.name).await?;
+    subjects::put_token(w, &stamp.by, &judged.name).await?;
     match delete_one(w, &judged.deployment, held.id(), &stamp).await {
         Ok(()) => Ok(Some(judged)),
         Err(Error::NotFound(_)) => Ok(None),

@@ -1,21 +1,21 @@
-//! API tokens and their roles. Of a token's value only a hash is kept.
+//! API tokens. Of a token's value only a hash is kept.
 
 use airlock_contract::{
-    ApiTokenId, DeploymentId, OrganizationId, Time, WorkspaceId,
+    ApiTokenId, DeploymentId, OrganizationId, RoleHolderId, Time, WorkspaceId,
     permissions::scope,
-    wire::{ApiTokenKind, ApiTokenRole, ApiTokenScope, EntityType, ListApiTokensQuery, SubjectType},
+    wire::{ApiTokenKind, ApiTokenScope, BasicSubjectProfile, ListApiTokensQuery, SubjectType},
 };
 use airlock_core::{
     Error, Result,
     api_token::TokenHash,
-    policy::{Binding, Caller, Entity, Granted, Permissions, Place, Reach, roles as builtin},
+    policy::{Caller, Granted, Place, Reach},
 };
 
 use crate::{
-    Page, Stamp, Writing,
-    db::{Reads, Value, params, placeholders, record, sealed::Sealed},
+    Page, Stamp, Writing, callers,
+    db::{Reads, Value, params, record, sealed::Sealed},
     filter::Filter,
-    roles,
+    role_bindings::{self, NewRole, On, RoleHolder},
     subjects::{self, JOIN_SUBJECTS},
 };
 
@@ -59,6 +59,11 @@ record! {
 const FROM: &str = "api_tokens t LEFT JOIN deployments d ON d.id = t.deployment_id";
 
 impl ApiToken {
+    /// The token as somebody who does something.
+    pub fn profile(&self) -> BasicSubjectProfile {
+        subjects::profile(self.id.clone().into(), SubjectType::ServiceKey, self.name.clone(), None)
+    }
+
     /// What the token belongs to, as the policy knows it.
     ///
     /// # Errors
@@ -77,37 +82,10 @@ impl ApiToken {
     }
 }
 
-record! {
-    /// A role of a token, as it is kept.
-    pub struct RoleRow {
-        /// The token.
-        pub token: ApiTokenId = "r.token_id",
-        /// The role's name.
-        pub role: String = "r.role",
-        /// The kind of thing that it is on.
-        pub entity_type: EntityType = "r.entity_type",
-        /// That thing.
-        pub entity_id: String = "r.entity_id",
-        /// The Deployment of a Dag.
-        pub deployment: Option<DeploymentId> = "r.deployment_id",
-        /// What it permits, when that was fixed at the token's creation.
-        pub fixed: Option<String> = "r.permissions",
+impl RoleHolder for ApiToken {
+    fn holder_id(&self) -> RoleHolderId {
+        self.id.clone().into()
     }
-}
-
-impl From<RoleRow> for ApiTokenRole {
-    fn from(row: RoleRow) -> Self {
-        Self { role: row.role, entity_type: row.entity_type, entity_id: row.entity_id, deployment_id: row.deployment }
-    }
-}
-
-/// A role that a token shall have.
-#[derive(Debug)]
-pub struct NewRole<'a> {
-    /// The role and what it is on.
-    pub role: &'a ApiTokenRole,
-    /// What it shall permit for good, for DIRECT_ACCESS.
-    pub fixed: Option<&'a Permissions>,
 }
 
 /// What a new API token is made of.
@@ -160,7 +138,7 @@ pub(crate) async fn insert_into(
         Place::Deployment(_, _, deployment) => (ApiTokenScope::Deployment, None, Some(deployment)),
         Place::Organization(_) | Place::Installation => (ApiTokenScope::Organization, None, None),
     };
-    subjects::put(w, &token.id.clone().into(), SubjectType::ServiceKey, token.name).await?;
+    subjects::put_token(w, &token.id.clone().into(), token.name).await?;
     let sql = "INSERT INTO api_tokens (id, organization_id, workspace_id, deployment_id, name, description, kind, \
                scope, hash, short_token, start_at, end_at, expiry_days, created_at, created_by, updated_at, updated_by) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $11, $14, $11, $14)";
@@ -181,19 +159,7 @@ pub(crate) async fn insert_into(
         &stamp.by,
     ];
     w.conn().execute(sql, values).await?;
-    insert_roles(w, token.id, token.roles).await
-}
-
-async fn insert_roles(w: &Writing, id: &ApiTokenId, roles: &[NewRole<'_>]) -> Result<()> {
-    let sql = "INSERT INTO api_token_roles (token_id, position, role, entity_type, entity_id, deployment_id, \
-               permissions) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    for (position, NewRole { role, fixed }) in (0_i64..).zip(roles) {
-        let fixed = fixed.map(|fixed| serde_json::json!(fixed.names()).to_string());
-        let deployment = role.deployment_id.as_ref().map(|id| id.as_str());
-        let values = params![id, position, &role.role, role.entity_type.as_str(), &role.entity_id, deployment, &fixed];
-        w.conn().execute(sql, values).await?;
-    }
-    Ok(())
+    role_bindings::insert(w, organization, &token.id.clone().into(), token.roles).await
 }
 
 /// Replaces a token's roles.
@@ -201,10 +167,14 @@ async fn insert_roles(w: &Writing, id: &ApiTokenId, roles: &[NewRole<'_>]) -> Re
 /// # Errors
 ///
 /// Those of the database.
-pub async fn replace_roles(w: &Writing, token: &ApiToken, roles: &[NewRole<'_>], stamp: &Stamp) -> Result<()> {
-    w.touch_authority();
-    w.conn().execute("DELETE FROM api_token_roles WHERE token_id = $1", params![&token.id]).await?;
-    insert_roles(w, &token.id, roles).await?;
+pub async fn replace_roles(
+    w: &Writing,
+    granted: &Granted<scope::Organization>,
+    token: &ApiToken,
+    roles: &[NewRole<'_>],
+    stamp: &Stamp,
+) -> Result<()> {
+    role_bindings::replace(w, granted, token, roles).await?;
     let sql = "UPDATE api_tokens SET updated_at = $1, updated_by = $2 WHERE id = $3";
     w.conn().execute(sql, params![stamp.at, &stamp.by, &token.id]).await?;
     Ok(())
@@ -256,7 +226,6 @@ fn may_see<'a>(filter: &mut Filter<'a>, visible: &'a Visible) {
 }
 
 fn asked_for<'a>(filter: &mut Filter<'a>, query: &'a ListApiTokensQuery) {
-    let has_role = |on: String| format!("EXISTS (SELECT 1 FROM api_token_roles r WHERE r.token_id = t.id AND {on})");
     if let Some(kind) = query.kind {
         let kind = filter.bind([kind.as_str()]);
         filter.require(format!("t.kind = {kind}"));
@@ -264,24 +233,13 @@ fn asked_for<'a>(filter: &mut Filter<'a>, query: &'a ListApiTokensQuery) {
     if query.include_only_organization_tokens == Some(true) {
         filter.require("t.scope = 'ORGANIZATION'".to_owned());
     }
-    if let Some(workspace) = &query.workspace_id {
-        let workspace = filter.bind([workspace]);
-        filter.require(has_role(format!("r.entity_type = 'WORKSPACE' AND r.entity_id = {workspace}")));
-    }
-    if let Some(deployment) = &query.deployment_id {
-        let deployment = filter.bind([deployment]);
-        filter.require(has_role(format!(
-            "((r.entity_type = 'DEPLOYMENT' AND r.entity_id = {deployment}) OR r.deployment_id = {deployment})"
-        )));
-    }
-    if let Some(dag) = &query.dag_id {
-        let dag = filter.bind([dag]);
-        filter.require(has_role(format!("r.entity_type = 'DAG' AND r.entity_id = {dag}")));
-    }
-    if !query.dag_tags.is_empty() {
-        let tags = filter.bind(&query.dag_tags);
-        filter.require(has_role(format!("r.entity_type = 'DAG_TAG' AND r.entity_id IN ({tags})")));
-    }
+    let on = On {
+        workspace: query.workspace_id.as_ref(),
+        deployment: query.deployment_id.as_ref(),
+        dag: query.dag_id.as_ref(),
+        dag_tags: &query.dag_tags,
+    };
+    on.narrow(filter);
 }
 
 /// One of the Organization's tokens. Whether the caller may see it is for [`ApiToken::place`].
@@ -290,27 +248,24 @@ fn asked_for<'a>(filter: &mut Filter<'a>, query: &'a ListApiTokensQuery) {
 ///
 /// [`Error::NotFound`] when it is not there.
 pub async fn get(db: &impl Reads, granted: &Granted<scope::Organization>, id: &ApiTokenId) -> Result<ApiToken> {
+    find(db, granted.organization(), id).await
+}
+
+/// The API token that the caller has called with.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] when it was deleted meanwhile.
+pub async fn of_caller(db: &impl Reads, caller: &Caller, id: &ApiTokenId) -> Result<ApiToken> {
+    find(db, &caller.organization, id).await
+}
+
+async fn find(db: &impl Reads, organization: &OrganizationId, id: &ApiTokenId) -> Result<ApiToken> {
     let sql = format!(
         "SELECT {} FROM {FROM}{JOIN_SUBJECTS} WHERE t.id = $1 AND t.organization_id = $2 AND t.deleted_at IS NULL",
         ApiToken::COLUMNS
     );
-    let found = db.conn().one(&sql, params![id, granted.organization()]).await?;
-    found.ok_or(Error::NotFound("API token".into()))
-}
-
-/// The roles of tokens, in their order.
-///
-/// # Errors
-///
-/// Those of the database.
-pub async fn roles_of(db: &impl Reads, tokens: &[ApiToken]) -> Result<Vec<RoleRow>> {
-    let values: Vec<Value<'_>> = tokens.iter().map(|token| (&token.id).into()).collect();
-    let sql = format!(
-        "SELECT {} FROM api_token_roles r WHERE r.token_id IN ({}) ORDER BY r.token_id, r.position",
-        RoleRow::COLUMNS,
-        placeholders(1, values.len())
-    );
-    db.conn().all(&sql, &values).await
+    db.conn().one(&sql, params![id, organization]).await?.ok_or(Error::NotFound("API token".into()))
 }
 
 /// Changes a token's name and description.
@@ -320,7 +275,7 @@ pub async fn roles_of(db: &impl Reads, tokens: &[ApiToken]) -> Result<Vec<RoleRo
 /// Those of the database.
 pub async fn update(w: &Writing, token: &ApiToken, name: &str, description: &str, stamp: &Stamp) -> Result<()> {
     w.touch_authority(); // a remembered caller has the name
-    subjects::put(w, &token.id.clone().into(), SubjectType::ServiceKey, name).await?;
+    subjects::put_token(w, &token.id.clone().into(), name).await?;
     let sql = "UPDATE api_tokens SET name = $1, description = $2, updated_at = $3, updated_by = $4 WHERE id = $5";
     w.conn().execute(sql, params![name, description, stamp.at, &stamp.by, &token.id]).await?;
     Ok(())
@@ -365,7 +320,7 @@ pub async fn delete(w: &Writing, token: &ApiToken, stamp: &Stamp) -> Result<()> 
 ///
 /// Those of the database.
 pub async fn revoke(w: &Writing, hash: &TokenHash, at: Time) -> Result<Option<Caller>> {
-    let Some(holder) = authenticate(w, hash).await? else { return Ok(None) };
+    let Some(holder) = callers::with_api_token(w, hash).await? else { return Ok(None) };
     let deleted = delete_where(w, "hash = $3", hash, &Stamp { at, by: holder.id.clone() }).await?;
     Ok((deleted > 0).then_some(holder))
 }
@@ -383,116 +338,6 @@ pub(crate) async fn delete_where(
          WHERE deleted_at IS NULL AND ({condition})"
     );
     w.conn().execute(&sql, params![stamp.at, &stamp.by, value.into()]).await
-}
-
-/// Takes the roles away that any token has on a thing that is deleted.
-pub(crate) async fn delete_roles_on(w: &Writing, entity_id: &str) -> Result<()> {
-    w.touch_authority();
-    let sql = "DELETE FROM api_token_roles WHERE entity_id = $1 OR deployment_id = $1";
-    w.conn().execute(sql, params![entity_id]).await?;
-    Ok(())
-}
-
-/// Names of the tokens that have a role of the Organization, to tell who stands in the way of
-/// changing it.
-///
-/// # Errors
-///
-/// Those of the database.
-pub async fn holders_of_role(
-    db: &impl Reads,
-    granted: &Granted<scope::Organization>,
-    role: &str,
-    kind: Option<ApiTokenKind>,
-) -> Result<Vec<String>> {
-    let order = db.conn().text_order();
-    let sql = format!(
-        "SELECT t.name FROM api_tokens t WHERE t.organization_id = $1 AND t.deleted_at IS NULL \
-         AND (t.kind = $3 OR CAST($3 AS TEXT) IS NULL) \
-         AND EXISTS (SELECT 1 FROM api_token_roles r WHERE r.token_id = t.id AND r.role = $2) ORDER BY t.name{order}"
-    );
-    let kind = kind.map(ApiTokenKind::as_str);
-    let names: Vec<(String,)> = db.conn().all(&sql, params![granted.organization(), role, kind]).await?;
-    Ok(names.into_iter().map(|(name,)| name).collect())
-}
-
-record! {
-    /// A live token, as far as its holder is concerned.
-    pub struct Holder {
-        /// Its id.
-        id: ApiTokenId = "t.id",
-        /// Its name.
-        name: String = "t.name",
-        /// The Organization that it belongs to.
-        organization: OrganizationId = "t.organization_id",
-        /// When it ends.
-        end_at: Option<Time> = "t.end_at",
-    }
-}
-
-record! {
-    /// A role of a live token, with what is needed to know what it permits.
-    pub struct HeldRole {
-        role: String = "r.role",
-        entity_type: EntityType = "r.entity_type",
-        entity_id: String = "r.entity_id",
-        fixed: Option<String> = "r.permissions",
-        workspace: Option<WorkspaceId> = "d.workspace_id",
-        deployment: Option<DeploymentId> = "d.id",
-        custom: Option<String> = "c.permissions",
-        restricted: Option<String> = "c.restricted_workspace_ids",
-    }
-}
-
-/// Finds who holds a value, by its hash. Only a live token is found; whether it has ended is for
-/// the caller to compare with the clock.
-///
-/// # Errors
-///
-/// Those of the database.
-pub async fn authenticate(db: &impl Reads, hash: &TokenHash) -> Result<Option<Caller>> {
-    let sql = format!("SELECT {} FROM api_tokens t WHERE t.hash = $1 AND t.deleted_at IS NULL", Holder::COLUMNS);
-    let Some(holder) = db.conn().one::<Holder>(&sql, params![hash]).await? else { return Ok(None) };
-    let sql = format!(
-        "SELECT {} FROM api_token_roles r \
-         LEFT JOIN deployments d ON d.id = COALESCE(r.deployment_id, r.entity_id) \
-         LEFT JOIN roles c ON c.organization_id = $2 AND c.name = r.role \
-         WHERE r.token_id = $1 ORDER BY r.position",
-        HeldRole::COLUMNS
-    );
-    let held: Vec<HeldRole> = db.conn().all(&sql, params![&holder.id, &holder.organization]).await?;
-    Ok(Some(Caller {
-        id: holder.id.clone().into(),
-        kind: SubjectType::ServiceKey,
-        name: holder.name,
-        organization: holder.organization,
-        token: holder.id,
-        expires_at: holder.end_at,
-        bindings: held.into_iter().filter_map(binding).collect(),
-    }))
-}
-
-/// What a held role comes to: nothing, when what it is on is gone, or the role may not be used
-/// there any more.
-fn binding(held: HeldRole) -> Option<Binding> {
-    let on = match held.entity_type {
-        EntityType::Organization => Entity::Organization,
-        EntityType::Workspace => Entity::Workspace(held.entity_id.as_str().into()),
-        EntityType::Deployment => Entity::Deployment(held.workspace.clone()?, held.deployment?),
-        EntityType::Dag | EntityType::DagTag => Entity::Dag(held.workspace.clone()?, held.deployment?),
-    };
-    let permits = if let Some(fixed) = held.fixed {
-        roles::permissions(&fixed)
-    } else if let Some(custom) = held.custom {
-        let restricted: Vec<WorkspaceId> = serde_json::from_str(&held.restricted?).ok()?;
-        if !restricted.is_empty() && !held.workspace.is_some_and(|workspace| restricted.contains(&workspace)) {
-            return None;
-        }
-        roles::permissions(&custom)
-    } else {
-        builtin::permissions_of(&held.role)?
-    };
-    Some(Binding::new(on, permits))
 }
 
 /// What became of a token that we issued.
@@ -519,11 +364,4 @@ pub async fn fate(db: &impl Reads, id: &ApiTokenId) -> Result<Fate> {
         Some((Some(deleted), _)) => Fate::Deleted(deleted),
         Some((None, rotated)) => Fate::Rotated(rotated),
     })
-}
-
-impl RoleRow {
-    /// What the role permits for good, for DIRECT_ACCESS.
-    pub fn fixed_permissions(&self) -> Option<Permissions> {
-        self.fixed.as_deref().map(roles::permissions)
-    }
 }

@@ -2,7 +2,7 @@
 
 use airlock_contract::{
     DeploymentId, OrganizationId, SubjectId, WorkspaceId,
-    wire::{CreateWorkspaceRequest, DeploymentSettings, SubjectType},
+    wire::{CreateWorkspaceRequest, DeploymentSettings},
 };
 use airlock_core::Result;
 
@@ -58,7 +58,7 @@ pub async fn insert(w: &Writing, first: &Bootstrap<'_>) -> Result<()> {
     let (organization, name) = first.organization;
     let (workspace, workspace_request) = first.workspace;
     let (deployment, settings) = first.deployment;
-    subjects::put(w, &SubjectId::from(SYSTEM), SubjectType::ServiceKey, "Airlock").await?;
+    subjects::put_token(w, &SubjectId::from(SYSTEM), "Airlock").await?;
     organizations::insert(w, organization, name, first.stamp).await?;
     workspaces::insert_into(w, organization, workspace, workspace_request, first.stamp).await?;
     deployments::insert_into(w, organization, workspace, deployment, settings, first.stamp).await

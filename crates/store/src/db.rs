@@ -4,7 +4,8 @@
 //! column list that [`record!`] makes from the same declaration.
 
 use airlock_contract::{
-    AgentId, AgentJobId, AgentTokenId, ApiTokenId, DeploymentId, OrganizationId, RoleId, SubjectId, Time, WorkspaceId,
+    AgentId, AgentJobId, AgentTokenId, ApiTokenId, DeploymentId, InviteId, OrganizationId, RoleHolderId, RoleId,
+    SubjectId, TeamId, Time, UserId, WorkspaceId,
 };
 use airlock_core::{Error, Result, api_token::TokenHash};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
@@ -205,6 +206,10 @@ values! {
     &'a ApiTokenId => |id| Value::Text(Some(id.as_str()));
     &'a RoleId => |id| Value::Text(Some(id.as_str()));
     &'a SubjectId => |id| Value::Text(Some(id.as_str()));
+    &'a UserId => |id| Value::Text(Some(id.as_str()));
+    &'a InviteId => |id| Value::Text(Some(id.as_str()));
+    &'a TeamId => |id| Value::Text(Some(id.as_str()));
+    &'a RoleHolderId => |id| Value::Text(Some(id.as_str()));
 }
 /// `params![a, b]` makes the values of the placeholders `$1`, `$2`.
 macro_rules! params {
@@ -321,6 +326,10 @@ columns! {
     ApiTokenId: String => |text| text.into();
     RoleId: String => |text| text.into();
     SubjectId: String => |text| text.into();
+    UserId: String => |text| text.into();
+    InviteId: String => |text| text.into();
+    TeamId: String => |text| text.into();
+    RoleHolderId: String => |text| text.into();
     // Short lists that no query looks into are kept as JSON.
     Vec<String>: String => |json| serde_json::from_str(&json).map_err(|cause| crate::corrupt("list", cause))?;
 }
@@ -341,7 +350,8 @@ word_columns!(
     airlock_contract::wire::CustomRoleScopeType,
     airlock_contract::wire::DeploymentStatus,
     airlock_contract::wire::EntityType,
-    airlock_contract::wire::SubjectType
+    airlock_contract::wire::SubjectType,
+    airlock_contract::wire::UserStatus
 );
 
 /// Something that a row can be read as.
@@ -385,7 +395,7 @@ macro_rules! record {
             }
         }
     };
-    (@authorship) => { ", t.created_at, c.id, c.kind, c.name, t.updated_at, u.id, u.kind, u.name" };
+    (@authorship) => { ", t.created_at, c.id, c.kind, c.name, c.username, t.updated_at, u.id, u.kind, u.name, u.username" };
 }
 pub(crate) use record;
 

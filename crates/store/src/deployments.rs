@@ -15,6 +15,7 @@ use crate::{
     Page, Stamp, Writing, agent_tokens, agents, api_tokens,
     db::{Column, Reads, Row, Value, params, placeholders, record, sealed::Sealed as _},
     filter::Filter,
+    role_bindings,
     subjects::JOIN_SUBJECTS,
 };
 
@@ -248,9 +249,7 @@ pub(crate) async fn delete_where(w: &Writing, column: &'static str, value: &str,
     agents::delete_of(w, column, value, stamp.at).await?;
     agent_tokens::delete_of(w, column, value, stamp).await?;
     api_tokens::delete_where(w, &format!("deployment_id IN ({these} = $3)"), value, stamp).await?;
-    let sql =
-        format!("DELETE FROM api_token_roles WHERE entity_id IN ({these} = $1) OR deployment_id IN ({these} = $1)");
-    w.conn().execute(&sql, params![value]).await?;
+    role_bindings::delete_on_those(w, &format!("IN ({these} = $1)"), value).await?;
     for table in ["deployment_variables", "deployment_health"] {
         let sql = format!("DELETE FROM {table} WHERE deployment_id IN ({these} = $1)");
         w.conn().execute(&sql, params![value]).await?;

@@ -43,6 +43,12 @@ impl<'a> Filter<'a> {
         self.conditions.push(condition);
     }
 
+    /// Whether anything fulfils all conditions.
+    pub(crate) async fn matches(self, db: &impl Reads, from: &str) -> Result<bool> {
+        let sql = format!("SELECT COUNT(*) FROM {from} WHERE {}", self.conditions.join(" AND "));
+        Ok(db.conn().count(&sql, &self.values).await? > 0)
+    }
+
     /// Reads a page of what fulfils all conditions, with who made each, and counts all of it.
     pub(crate) async fn page<T: FromRow>(
         self,

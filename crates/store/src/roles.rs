@@ -14,6 +14,7 @@ use crate::{
     Page, Stamp, Writing,
     db::{Column, Reads, Row, params, record, sealed::Sealed},
     filter::Filter,
+    role_bindings,
     subjects::JOIN_SUBJECTS,
 };
 
@@ -126,7 +127,7 @@ pub async fn named(db: &impl Reads, granted: &Granted<scope::Organization>, name
 }
 
 /// Keeps the Organization's roles as they are until this change is committed or dropped, so that
-/// two roles cannot get the same name, nor a token a role that is being deleted.
+/// two roles cannot get the same name, nor anybody a role that is being deleted.
 ///
 /// # Errors
 ///
@@ -167,7 +168,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Changes a role. Tokens that have it by its old name have it by its new one.
+/// Changes a role. Whoever has it by its old name has it by its new one.
 ///
 /// # Errors
 ///
@@ -185,10 +186,7 @@ pub async fn update(
     let (permissions, restricted) = role.lists();
     let values = params![role.name, role.description, &permissions, &restricted, stamp.at, &stamp.by, &old.id];
     w.conn().execute(sql, values).await?;
-    let sql = "UPDATE api_token_roles SET role = $1 WHERE role = $2 AND token_id IN \
-               (SELECT id FROM api_tokens WHERE organization_id = $3)";
-    w.conn().execute(sql, params![role.name, &old.name, granted.organization()]).await?;
-    Ok(())
+    role_bindings::rename(w, granted.organization(), &old.name, role.name).await
 }
 
 /// Deletes a role.

@@ -44,22 +44,32 @@ impl Column for Authorship {
 
 impl Column for BasicSubjectProfile {
     fn take(row: &mut Row<'_>) -> Result<Self> {
-        Ok(profile(row.take()?, row.take()?, row.take()?))
+        Ok(profile(row.take()?, row.take()?, row.take()?, row.take()?))
     }
 }
 
-fn profile(id: SubjectId, kind: SubjectType, name: String) -> BasicSubjectProfile {
+/// Who somebody is, as answers show it.
+pub(crate) fn profile(id: SubjectId, kind: SubjectType, name: String, username: Option<String>) -> BasicSubjectProfile {
     let (api_token_name, full_name) = match kind {
         SubjectType::ServiceKey => (Some(name), None),
         SubjectType::User => (None, Some(name)),
     };
-    BasicSubjectProfile { id, subject_type: Some(kind), api_token_name, full_name, username: None, avatar_url: None }
+    BasicSubjectProfile { id, subject_type: Some(kind), api_token_name, full_name, username, avatar_url: None }
 }
 
-/// Makes a subject known, or gives a known one another name.
-pub(crate) async fn put(w: &Writing, id: &SubjectId, kind: SubjectType, name: &str) -> Result<()> {
-    let sql = "INSERT INTO subjects (id, kind, name) VALUES ($1, $2, $3) \
-               ON CONFLICT (id) DO UPDATE SET name = excluded.name";
-    w.conn().execute(sql, params![id, kind.as_str(), name]).await?;
+/// Makes an API token known as a subject, or gives a known one another name.
+pub(crate) async fn put_token(w: &Writing, id: &SubjectId, name: &str) -> Result<()> {
+    put(w, id, SubjectType::ServiceKey, name, None).await
+}
+
+/// Makes a user known as a subject, or gives a known one another name.
+pub(crate) async fn put_user(w: &Writing, id: &SubjectId, full_name: &str, username: &str) -> Result<()> {
+    put(w, id, SubjectType::User, full_name, Some(username)).await
+}
+
+async fn put(w: &Writing, id: &SubjectId, kind: SubjectType, name: &str, username: Option<&str>) -> Result<()> {
+    let sql = "INSERT INTO subjects (id, kind, name, username) VALUES ($1, $2, $3, $4) \
+               ON CONFLICT (id) DO UPDATE SET name = excluded.name, username = excluded.username";
+    w.conn().execute(sql, params![id, kind.as_str(), name, username]).await?;
     Ok(())
 }

@@ -82,6 +82,15 @@ impl Upkeep {
         self.conn.execute(sql, params![most]).await
     }
 
+    /// Removes sessions that ended before a time.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn forget_sessions_before(&self, time: Time) -> Result<u64> {
+        self.conn.execute("DELETE FROM sessions WHERE end_at < $1", params![time]).await
+    }
+
     /// Removes audit records from before a time.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::{
     db::{Reads, params, record, sealed::Sealed},
     deployments,
     filter::Filter,
+    role_bindings,
     subjects::JOIN_SUBJECTS,
 };
 
@@ -160,7 +161,7 @@ pub async fn delete(w: &Writing, granted: &Granted<scope::Workspace>, stamp: &St
     w.conn().lock_deployments_of(id).await?;
     deployments::delete_where(w, "workspace_id", id, stamp).await?;
     api_tokens::delete_where(w, "workspace_id = $3", id, stamp).await?;
-    api_tokens::delete_roles_on(w, id).await?;
+    role_bindings::delete_on(w, id).await?;
     match w.conn().execute("DELETE FROM workspaces WHERE id = $1", params![id]).await? {
         0 => Err(Error::NotFound("Workspace".into())),
         _ => Ok(()),

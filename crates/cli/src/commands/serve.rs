@@ -139,6 +139,26 @@ Airlock has made a token that may do everything in the Organization. It is shown
     ))
 }
 
+/// Opens a session for a user, and ends.
+pub(crate) async fn sign_in(
+    settings: &ServerSettings,
+    organization: Option<&str>,
+    address: &str,
+) -> anyhow::Result<()> {
+    start_log(settings);
+    let (app, _) = open(settings, settings.listen).await?;
+    let session = airlock_server::sign_in(&app, organization.map(Into::into).as_ref(), address).await?;
+    output::text(&format!(
+        "\
+Airlock has opened a session of {address}. It is good for 8 hours, where an API token is, and shown this once.
+
+  Session  {}
+
+",
+        session.expose()
+    ))
+}
+
 /// Brings the schema up to date, and ends.
 pub(crate) async fn migrate(settings: &ServerSettings) -> anyhow::Result<()> {
     start_log(settings);

@@ -29,6 +29,19 @@ pub fn optional_line(text: &Option<String>, (): &()) -> garde::Result {
     text.as_deref().map_or(Ok(()), |text| line(text, &()))
 }
 
+/// An e-mail address, as far as it can be told without sending one: something at a domain, in one
+/// line, no longer than RFC 5321 section 4.5.3.1.3 lets a path be.
+pub fn email(text: &str, (): &()) -> garde::Result {
+    line(text, &())?;
+    let parts = text.rsplit_once('@');
+    let fits = text.len() <= 254
+        && !text.chars().any(|c| c.is_whitespace() || "<>(),;:\"\\".contains(c))
+        && parts.is_some_and(|(name, domain)| {
+            !name.is_empty() && !name.contains('@') && domain.split('.').all(|label| !label.is_empty())
+        });
+    if fits { Ok(()) } else { Err(garde::Error::new("must be an e-mail address, for example ada@example.org")) }
+}
+
 /// The name of a worker, as it can stand in a path without being escaped.
 pub fn worker_name(text: &str, (): &()) -> garde::Result {
     let fits = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@".contains(&b)) && !text.starts_with('.');
@@ -90,6 +103,19 @@ fn is_cidr(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn email_form() {
+        for good in ["ada@example.org", "a+b.c@x.example", "root@localhost", "jörg@müller.example"] {
+            assert!(email(good, &()).is_ok(), "{good}");
+        }
+        let long = format!("{}@example.org", "a".repeat(243));
+        let bad =
+            ["", " ", "ada", "@x", "ada@", "a@b@c", "a b@c", "a@b..c", "a@.b", "a@b.", "A <a@b>", "a@b,c@d", &long];
+        for bad in bad {
+            assert!(email(bad, &()).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn cidr_form() {

@@ -12,7 +12,7 @@ pub mod table;
 use std::marker::PhantomData;
 
 use airlock_contract::{
-    ApiTokenId, DeploymentId, OrganizationId, SubjectId, Time, WorkspaceId,
+    ApiTokenId, DeploymentId, OrganizationId, SubjectId, Time, UserId, WorkspaceId,
     permissions::{Action, Level, Permission, scope},
     wire::{RoleScopeType, SubjectType},
 };
@@ -32,12 +32,21 @@ pub struct Caller {
     pub name: String,
     /// The Organization that the subject belongs to. It can see no other.
     pub organization: OrganizationId,
-    /// The token that the request came with.
-    pub token: ApiTokenId,
-    /// When that token ends.
+    /// What the request came with.
+    pub credential: Credential,
+    /// When that ends.
     pub expires_at: Option<Time>,
     /// What the subject may do, and on what.
     pub bindings: Vec<Binding>,
+}
+
+/// What a caller shows to be known by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Credential {
+    /// The value of an API token.
+    ApiToken(ApiTokenId),
+    /// A session of a user.
+    Session(UserId),
 }
 
 /// A set of permissions on one thing in the caller's Organization.
@@ -58,15 +67,25 @@ impl Binding {
             _ => roles::permissions_of("WORKSPACE_ACCESSOR").unwrap_or_default(),
         };
         let mut permits = permits.union(&along);
-        if permits.iter().any(|action| action.name().starts_with("deployment.apiTokens.")) {
-            permits.insert(Action::OrganizationApiTokensAccess);
-        }
-        if permits.iter().any(|action| action.name().starts_with("deployment.envObjects.")) {
-            permits.insert(Action::OrganizationEnvObjectsAccess);
+        for (finer, gate) in GATES {
+            if permits.iter().any(|action| action.name().starts_with(finer)) {
+                permits.insert(*gate);
+            }
         }
         Self { on, permits }
     }
 }
+
+/// What lets a custom role of a Deployment pass the Organization's coarse gates: the permissions
+/// that it is there for, by how their names begin.
+const GATES: &[(&str, Action)] = &[
+    ("deployment.apiTokens.", Action::OrganizationApiTokensAccess),
+    ("deployment.envObjects.", Action::OrganizationEnvObjectsAccess),
+    ("deployment.teams.get", Action::OrganizationTeamsGet),
+    ("deployment.teams.delete", Action::OrganizationTeamRolesAccess),
+    ("deployment.users.get", Action::OrganizationUsersGet),
+    ("deployment.users.delete", Action::OrganizationUserRolesAccess),
+];
 
 /// What a role is on, within the caller's Organization, with what stands above it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +151,14 @@ impl Entity {
 }
 
 impl Caller {
+    /// The API token that the request came with, if it came with one.
+    pub fn api_token(&self) -> Option<&ApiTokenId> {
+        match &self.credential {
+            Credential::ApiToken(token) => Some(token),
+            Credential::Session(_) => None,
+        }
+    }
+
     /// Whether the caller holds a permission at a place.
     pub fn holds(&self, action: Action, place: &Place) -> bool {
         place.organization().is_none_or(|organization| *organization == self.organization)
@@ -346,7 +373,7 @@ mod tests {
             kind: SubjectType::ServiceKey,
             name: "me".into(),
             organization: "corg".into(),
-            token: "cme".into(),
+            credential: Credential::ApiToken("cme".into()),
             expires_at: None,
             bindings: vec![Binding::new(on, roles::permissions_of(role).expect("a built-in role"))],
         }

@@ -4,15 +4,12 @@
 //! belongs to: `organization.apiTokens.*`, `workspace.apiTokens.*` or `deployment.apiTokens.*`.
 
 use airlock_contract::{
-    ApiTokenId, Operation, OrganizationId, Time,
+    ApiTokenId, RoleHolderId, Time,
     operations::{
         CreateApiToken, DeleteApiToken, GetApiToken, ListApiTokens, RotateApiToken, UpdateApiToken, UpdateApiTokenRoles,
     },
-    permissions::{Action, Permission, scope},
-    wire::{
-        ApiToken, ApiTokenKind, ApiTokenRole, ApiTokenScope, ApiTokensPaginated, DagRole, DeploymentRole, EntityType,
-        SubjectRoles, WorkspaceRole, WorkspaceRoleName,
-    },
+    permissions::{Action, scope},
+    wire::{ApiToken, ApiTokenKind, ApiTokenRole, ApiTokenScope, ApiTokensPaginated, EntityType, SubjectRoles},
 };
 use airlock_core::{
     Error, Result,
@@ -21,14 +18,21 @@ use airlock_core::{
 };
 use airlock_store::{
     Reading, Reads, Writing,
-    api_tokens::{self, ApiToken as Record, NewApiToken, NewRole, RoleRow, Visible},
+    api_tokens::{self, ApiToken as Record, NewApiToken, Visible},
     locate::{locate, locate_for_good},
+    role_bindings::{self, NewRole, RoleBinding, RoleHolder},
 };
 
 use crate::{
     App,
     adaptor::{Call, Changed, Handlers, Read, Write},
-    handlers::roles::{self, Assignable},
+    handlers::{
+        role_bindings::{
+            Assigned, OfOrganization, RoleFields, assign, by_level, of_one, on, refuse_more_than_own, unknown,
+            unknown_if_hidden,
+        },
+        roles,
+    },
 };
 
 /// What is done with a token.
@@ -103,7 +107,7 @@ impl Write<CreateApiToken> for Handlers {
             .map_err(|error| unknown_if_hidden(error, "entityId"))?;
 
         let role = own_role(&body.role, &place);
-        let assigned = assign(call, w, &role, "role", false).await?;
+        let assigned = assign(call, w, &role, &RoleFields::of_body(), false).await?;
         refuse_more_than_own(call.caller, &role, &assigned.permits, &assigned.place)?;
 
         let id: ApiTokenId = call.app.env.new_id();
@@ -151,11 +155,11 @@ impl Write<UpdateApiTokenRoles> for Handlers {
         roles::lock(w, call.granted).await?;
         let record = find(call, w, &call.path.token_id, Verb::Update).await?;
         check_shape(&record, &call.body.roles)?;
-        let old = api_tokens::roles_of(w, std::slice::from_ref(&record)).await?;
+        let old = of_one(w, &record).await?;
         let mut new = Vec::with_capacity(call.body.roles.len());
         for (at, role) in call.body.roles.iter().enumerate() {
             let kept = old.iter().find(|row| ApiTokenRole::from((*row).clone()) == *role);
-            let assigned = assign(call, w, role, &format!("roles[{at}]"), kept.is_some()).await?;
+            let assigned = assign(call, w, role, &RoleFields::within(&format!("roles[{at}]")), kept.is_some()).await?;
             if kept.is_none() {
                 refuse_more_than_own(call.caller, role, &assigned.permits, &assigned.place)?;
             }
@@ -163,8 +167,8 @@ impl Write<UpdateApiTokenRoles> for Handlers {
             new.push((role, fixed));
         }
         let rows: Vec<NewRole<'_>> = new.iter().map(|(role, fixed)| NewRole { role, fixed: fixed.as_ref() }).collect();
-        api_tokens::replace_roles(w, &record, &rows, &call.stamp()).await?;
-        Ok(Changed::new(subject_roles(&call.body.roles), "apiToken", &record.id))
+        api_tokens::replace_roles(w, call.granted, &record, &rows, &call.stamp()).await?;
+        Ok(Changed::new(by_level(call.body.roles.iter().cloned()), "apiToken", &record.id))
     }
 }
 
@@ -172,10 +176,10 @@ impl Write<RotateApiToken> for Handlers {
     async fn write(call: &Call<'_, RotateApiToken>, w: &Writing) -> Result<Changed<ApiToken>> {
         let record = find(call, w, &call.path.token_id, Verb::Rotate).await?;
         // Whoever rotates gets the value, so may not get more with it than they have.
-        for row in api_tokens::roles_of(w, std::slice::from_ref(&record)).await? {
+        for row in of_one(w, &record).await? {
             let fixed = row.fixed_permissions();
             let role = ApiTokenRole::from(row);
-            let (target, assignable) = on(call.granted.organization(), &role, "roles")?;
+            let (target, assignable) = on(call.granted.organization(), &role, &RoleFields::within("roles"))?;
             let Some(place) = locate(w, &target).await? else { continue };
             let permits = match fixed {
                 Some(fixed) => Some(fixed),
@@ -226,10 +230,6 @@ pub(crate) fn sign(
     PlainApiToken::sign(&app.keys, &claims)
 }
 
-/// A call about the tokens of one Organization.
-trait AboutTokens: Operation<Permission: Permission<Scope = scope::Organization>> {}
-impl<O: Operation<Permission: Permission<Scope = scope::Organization>>> AboutTokens for O {}
-
 /// Demands that the caller may see a token.
 ///
 /// # Errors
@@ -241,7 +241,7 @@ pub(crate) fn demand_sight_of(caller: &Caller, record: &Record) -> Result<()> {
 }
 
 /// Finds a token that the caller may see, and demands the permission for what is done with it.
-async fn find<O: AboutTokens>(call: &Call<'_, O>, db: &impl Reads, id: &ApiTokenId, verb: Verb) -> Result<Record> {
+async fn find<O: OfOrganization>(call: &Call<'_, O>, db: &impl Reads, id: &ApiTokenId, verb: Verb) -> Result<Record> {
     let record = api_tokens::get(db, call.granted, id).await?;
     demand_sight_of(call.caller, &record)?;
     let place = record.place()?;
@@ -268,16 +268,6 @@ async fn place_of_body(call: &Call<'_, CreateApiToken>, w: &Writing) -> Result<P
     locate_for_good(w, &target).await?.ok_or_else(|| unknown("entityId"))
 }
 
-/// What the body names, but is not there.
-fn unknown(field: &str) -> Error {
-    Error::field("unknown", field, "there is no such thing in this Organization")
-}
-
-/// What the body names but the caller may not see is not there either.
-fn unknown_if_hidden(error: Error, field: &str) -> Error {
-    if matches!(error, Error::Hidden(_)) { unknown(field) } else { error }
-}
-
 /// The role that a token has where it belongs.
 fn own_role(role: &str, place: &Place) -> ApiTokenRole {
     let (entity_type, entity_id) = match place {
@@ -289,76 +279,9 @@ fn own_role(role: &str, place: &Place) -> ApiTokenRole {
     ApiTokenRole { role: role.to_owned(), entity_type, entity_id, deployment_id: None }
 }
 
-/// A role that exists, on a thing that exists.
-struct Assigned {
-    place: Place,
-    permits: Permissions,
-}
-
-/// What a role is on, and so which roles can be used there.
-fn on(organization: &OrganizationId, role: &ApiTokenRole, field: &str) -> Result<(scope::Target, Assignable)> {
-    let organization = organization.clone();
-    let entity_id = role.entity_id.as_str();
-    Ok(match (role.entity_type, &role.deployment_id) {
-        (EntityType::Organization, _) if entity_id == organization.as_str() => {
-            (scope::Target::Organization(organization), Assignable::Organization)
-        }
-        (EntityType::Organization, _) => {
-            return Err(Error::field("unknown", format!("{field}.entityId"), "must be this Organization"));
-        }
-        (EntityType::Workspace, _) => (scope::Target::Workspace(organization, entity_id.into()), Assignable::Workspace),
-        (EntityType::Deployment, _) => {
-            (scope::Target::Deployment(organization, entity_id.into()), Assignable::Deployment)
-        }
-        (EntityType::Dag | EntityType::DagTag, Some(deployment)) => {
-            (scope::Target::Deployment(organization, deployment.clone()), Assignable::Dag)
-        }
-        (EntityType::Dag | EntityType::DagTag, None) => {
-            return Err(Error::field(
-                "required",
-                format!("{field}.deploymentId"),
-                "is required for a role on a Dag or a Dag tag",
-            ));
-        }
-    })
-}
-
-/// Finds what a new role of a token is on, and what it permits there. What the caller may not see
-/// is not there.
-async fn assign<O: AboutTokens>(
-    call: &Call<'_, O>,
-    w: &Writing,
-    role: &ApiTokenRole,
-    field: &str,
-    is_kept: bool,
-) -> Result<Assigned> {
-    let (target, assignable) = on(call.granted.organization(), role, field)?;
-    let place = locate_for_good(w, &target).await?.filter(|place| is_kept || call.caller.sees(place));
-    let place = place.ok_or_else(|| unknown(&format!("{field}.entityId")))?;
-    let permits = roles::resolve(w, call.granted, &role.role, assignable, &place).await?.ok_or_else(|| {
-        let name = if field == "role" { field.to_owned() } else { format!("{field}.role") };
-        Error::field("unknown", name, format!("there is no role {} that can be used there", role.role))
-    })?;
-    Ok(Assigned { place, permits })
-}
-
-/// Nobody gives away more than they have.
-fn refuse_more_than_own(caller: &Caller, role: &ApiTokenRole, permits: &Permissions, place: &Place) -> Result<()> {
-    match permits.iter().find(|action| !caller.holds(*action, place)) {
-        None => Ok(()),
-        Some(action) => Err(Error::Denied(format!(
-            "{} may not give the role {} away: it permits {}, which {} lacks there",
-            caller.name,
-            role.role,
-            action.name(),
-            caller.name
-        ))),
-    }
-}
-
 /// What a role of a DIRECT_ACCESS token permits for good: what it did when it was given.
-fn fixed_permissions(kept: Option<&RoleRow>, assigned: &Assigned) -> Permissions {
-    kept.and_then(RoleRow::fixed_permissions).unwrap_or(assigned.permits)
+fn fixed_permissions(kept: Option<&RoleBinding>, assigned: &Assigned) -> Permissions {
+    kept.and_then(RoleBinding::fixed_permissions).unwrap_or(assigned.permits)
 }
 
 /// Which roles a token of a scope can have, and that it has exactly one where it belongs.
@@ -395,44 +318,18 @@ fn check_shape(record: &Record, roles: &[ApiTokenRole]) -> Result<()> {
     Ok(())
 }
 
-fn subject_roles(roles: &[ApiTokenRole]) -> SubjectRoles {
-    let mut out = SubjectRoles::default();
-    for role in roles {
-        match role.entity_type {
-            EntityType::Organization => out.organization_role = Some(role.role.clone()),
-            EntityType::Workspace => out.workspace_roles.extend(
-                WorkspaceRoleName::named(&role.role)
-                    .map(|name| WorkspaceRole { workspace_id: role.entity_id.as_str().into(), role: name }),
-            ),
-            EntityType::Deployment => out
-                .deployment_roles
-                .push(DeploymentRole { deployment_id: role.entity_id.as_str().into(), role: role.role.clone() }),
-            EntityType::Dag | EntityType::DagTag => {
-                let is_dag = role.entity_type == EntityType::Dag;
-                out.dag_roles.extend(role.deployment_id.clone().map(|deployment_id| DagRole {
-                    deployment_id,
-                    dag_id: is_dag.then(|| role.entity_id.clone()),
-                    dag_tag: (!is_dag).then(|| role.entity_id.clone()),
-                    role: role.role.clone(),
-                }));
-            }
-        }
-    }
-    out
-}
-
 async fn view(db: &impl Reads, record: Record) -> Result<ApiToken> {
     let mut views = views(db, vec![record]).await?;
     views.pop().ok_or_else(|| Error::internal("one token in, none out"))
 }
 
 async fn views(db: &impl Reads, records: Vec<Record>) -> Result<Vec<ApiToken>> {
-    let rows = api_tokens::roles_of(db, &records).await?;
-    let roles_of = |id: &ApiTokenId| rows.iter().filter(|row| row.token == *id).cloned().map(Into::into).collect();
+    let rows = role_bindings::of(db, &records).await?;
+    let roles_of = |id: &RoleHolderId| rows.iter().filter(|row| row.holder == *id).cloned().map(Into::into).collect();
     Ok(records
         .into_iter()
         .map(|record| ApiToken {
-            roles: Some(roles_of(&record.id)),
+            roles: Some(roles_of(&record.holder_id())),
             id: record.id.to_string(),
             name: record.name,
             description: record.description,

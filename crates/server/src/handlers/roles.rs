@@ -14,8 +14,9 @@ use airlock_core::{
     policy::{self, Granted, Permissions, Place, roles as builtin},
 };
 use airlock_store::{
-    Reading, Reads, Writing, api_tokens,
+    Reading, Reads, Writing,
     locate::locate,
+    role_bindings,
     roles::{self, Role as Record, RoleSettings},
 };
 
@@ -23,7 +24,7 @@ use crate::adaptor::{Call, Changed, Handlers, Read, Write};
 
 pub(crate) use airlock_store::roles::lock;
 
-/// How many tokens a refusal names that stand in the way.
+/// How many a refusal names that stand in the way.
 const HOLDERS_NAMED: usize = 10;
 
 /// What a role is to be used on.
@@ -215,15 +216,15 @@ async fn refuse_while_held(
     role: &Record,
     kind: Option<ApiTokenKind>,
 ) -> Result<()> {
-    let holders = api_tokens::holders_of_role(db, granted, &role.name, kind).await?;
+    let holders = role_bindings::holders_of(db, granted, &role.name, kind).await?;
     if holders.is_empty() {
         return Ok(());
     }
-    let kind = kind.map_or("", |_| "DIRECT_ACCESS ");
+    let kind = kind.map_or("API tokens, users or teams", |_| "DIRECT_ACCESS tokens");
     let more = holders.len().saturating_sub(HOLDERS_NAMED);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     Err(Error::refused(format!(
-        "the role {} is in use by these {kind}tokens: {}{more}. Give them another role, or delete them, first",
+        "the role {} is in use by these {kind}: {}{more}. Give them another role, or delete them, first",
         role.name,
         holders[..holders.len().min(HOLDERS_NAMED)].join(", ")
     )))

@@ -101,7 +101,7 @@ async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Session>> {
     let malformed = || Error::Unauthenticated("the Authorization header holds no client id and secret".into());
     let (client, secret) = basic(headers).ok_or_else(malformed)?;
     let session = authenticate::session(app, secret.expose_secret()).await?;
-    if session.caller.token.as_str() != client {
+    if session.caller.api_token().is_none_or(|token| token.as_str() != client) {
         return Err(Error::Unauthenticated("the client id is not that of the API token in the secret".into()));
     }
     Ok(session)
@@ -174,20 +174,21 @@ async fn api_token(app: &App, caller: &Caller, value: &str) -> Result<String> {
     if holder.expires_at.is_some_and(|end| end <= app.env.now()) {
         return Err(not_good());
     }
+    let token = holder.api_token().ok_or_else(not_good)?;
     // Whoever has a value may ask with it about itself.
-    if holder.token != caller.token {
+    if caller.api_token() != Some(token) {
         let target = Target::Organization(holder.organization.clone());
         let place = Place::Organization(holder.organization.clone());
         let granted = policy::authorize::<<GetApiToken as Operation>::Permission>(caller, &target, Some(place))?;
-        let record = api_tokens::get(&app.store.read().await?, &granted, &holder.token).await?;
+        let record = api_tokens::get(&app.store.read().await?, &granted, token).await?;
         handlers::api_tokens::demand_sight_of(caller, &record)?;
     }
     let claims = api_token::claims(value).ok_or_else(|| Error::internal("a live API token is no JWT"))?;
     json(&Active {
         active: true,
         token_type: "Bearer",
-        client_id: holder.token.as_str(),
-        sub: holder.token.as_str(),
+        client_id: token.as_str(),
+        sub: token.as_str(),
         iss: &claims.iss,
         aud: &claims.aud,
         iat: claims.iat,

@@ -13,6 +13,7 @@ use airlock_core::{
 use airlock_store::{
     Writing, agent_tokens, api_tokens,
     audit::{Entry, Outcome},
+    callers,
 };
 use axum::{
     extract::{Request, State},
@@ -57,7 +58,7 @@ impl Held {
         let db = app.store.read().await?;
         if !value.starts_with(agent_token::PREFIX) {
             let hash = TokenHash::of(value);
-            let is_ours = api_tokens::authenticate(&db, &hash).await?.is_some()
+            let is_ours = callers::with_api_token(&db, &hash).await?.is_some()
                 || matches!(api_token::examine(&app.keys, value), Stale::Issued(_));
             return Ok(is_ours.then_some(Self::Api(hash)));
         }

@@ -1,0 +1,101 @@
+//! `/v1/organizations/{organizationId}/invites`
+
+use airlock_tests::{World, on_both};
+use serde_json::{Value, json};
+
+/// The path of the user that an invite made.
+fn invitee(world: &World, invite: &Value) -> String {
+    world.path(&format!("/users/{}", invite["userId"].as_str().expect("an id")))
+}
+
+/// The path of an invite.
+fn one(world: &World, invite: &Value) -> String {
+    world.path(&format!("/invites/{}", invite["inviteId"].as_str().expect("an id")))
+}
+
+on_both! {
+    /// An invite makes a user, who is there as long as the invite is.
+    async fn a_user_comes_and_goes_with_its_invite(world) {
+        let invite = world.invite("Ada@Example.org", "ORGANIZATION_OWNER").await;
+        assert_eq!(invite["inviter"]["apiTokenName"], "First owner");
+        assert_eq!(invite, json!({
+            "inviteId": invite["inviteId"], "organizationId": world.organization, "organizationName": "Airlock",
+            "userId": invite["invitee"]["id"], "expiresAt": "2026-01-08T00:00:00Z", "inviter": invite["inviter"],
+            "invitee": {
+                "id": invite["userId"], "subjectType": "USER", "username": "Ada@Example.org",
+                "fullName": "Ada@Example.org", "avatarUrl": "",
+            },
+        }));
+        let user = world.get(&invitee(&world, &invite)).await.expect(200);
+        assert_eq!(user, json!({
+            "id": invite["userId"], "username": "Ada@Example.org", "fullName": "Ada@Example.org", "avatarUrl": "",
+            "status": "PENDING", "organizationRole": "ORGANIZATION_OWNER", "workspaceRoles": [],
+            "deploymentRoles": [], "dagRoles": [],
+            "createdAt": "2026-01-01T00:00:00Z", "updatedAt": "2026-01-01T00:00:00Z",
+        }));
+        let page = world.get(&world.path("/users")).await.expect(200);
+        assert_eq!((&page["users"], &page["totalCount"]), (&json!([user]), &json!(1)));
+
+        world.delete(&one(&world, &invite)).await.expect(204);
+        world.get(&invitee(&world, &invite)).await.expect(404);
+        let page = world.get(&world.path("/users")).await.expect(200);
+        assert_eq!((&page["users"], &page["totalCount"]), (&json!([]), &json!(0)));
+        let again = world.delete(&one(&world, &invite)).await;
+        assert_eq!(again.message(), "invite not found");
+        again.expect(404);
+    }
+
+    /// Who is invited again, in whatever case, stays the same user, with the new invite and role; roles
+    /// below the Organization stay.
+    async fn inviting_again_replaces_the_invite(world) {
+        let first = world.invite("ada@example.org", "ORGANIZATION_OWNER").await;
+        let roles = json!({"workspaceRoles": [{"workspaceId": world.workspace, "role": "WORKSPACE_MEMBER"}]});
+        world.post(&format!("{}/roles", invitee(&world, &first)), roles).await.expect(200);
+        world.clock.advance(60);
+        let second = world.invite("ADA@example.org", "ORGANIZATION_MEMBER").await;
+        assert_eq!(second["userId"], first["userId"]);
+        assert_ne!(second["inviteId"], first["inviteId"]);
+        assert_eq!(second["expiresAt"], "2026-01-08T00:01:00Z");
+        let user = world.get(&invitee(&world, &first)).await.expect(200);
+        assert_eq!(user["organizationRole"], "ORGANIZATION_MEMBER");
+        assert_eq!(user["workspaceRoles"][0]["role"], "WORKSPACE_MEMBER");
+        world.delete(&one(&world, &first)).await.expect(404);
+        world.delete(&one(&world, &second)).await.expect(204);
+        world.get(&invitee(&world, &first)).await.expect(404);
+    }
+
+    /// An address is a user of each Organization for itself, and no invite reaches into another.
+    async fn organizations_are_apart(world) {
+        let stranger = world.second_organization().await;
+        let ours = world.invite("ada@example.org", "ORGANIZATION_MEMBER").await;
+        let path = format!("/v1/organizations/{}/invites", stranger.organization);
+        let body = json!({"inviteeEmail": "ada@example.org", "role": "ORGANIZATION_MEMBER"});
+        let theirs = world.call(Some(&stranger.owner), "POST", &path, &body).await.expect(200);
+        assert_ne!(ours["userId"], theirs["userId"]);
+        let path = format!("{path}/{}", ours["inviteId"].as_str().expect("an id"));
+        world.call(Some(&stranger.owner), "DELETE", &path, &Value::Null).await.expect(404);
+        world.get(&invitee(&world, &ours)).await.expect(200);
+        world.get(&invitee(&world, &theirs)).await.expect(404);
+    }
+
+    /// What is wrong is refused by name, and nothing is made.
+    async fn bad_requests_name_the_field(world) {
+        let before = world.dump().await;
+        for (email, role, field) in [
+            (json!("ada"), json!("ORGANIZATION_MEMBER"), "inviteeEmail"),
+            (json!("a@b@c"), json!("ORGANIZATION_MEMBER"), "inviteeEmail"),
+            (json!("Ada <ada@example.org>"), json!("ORGANIZATION_MEMBER"), "inviteeEmail"),
+            (json!("ada@example.org\n"), json!("ORGANIZATION_MEMBER"), "inviteeEmail"),
+            (json!(""), json!("ORGANIZATION_MEMBER"), "inviteeEmail"),
+            (Value::Null, json!("ORGANIZATION_MEMBER"), "inviteeEmail"),
+            (json!("ada@example.org"), json!("WORKSPACE_OWNER"), "role"),
+            (json!("ada@example.org"), Value::Null, "role"),
+        ] {
+            let body = json!({"inviteeEmail": email, "role": role});
+            let answer = world.post(&world.path("/invites"), body.clone()).await;
+            assert_eq!((answer.status, answer.fields()), (400, vec![field]), "{body}: {}", answer.json);
+            answer.assert_envelope();
+        }
+        assert_eq!(world.dump().await, before);
+    }
+}
