@@ -107,7 +107,7 @@ impl Client {
         let answer = self.send(O::METHOD, &target::<O>(path, query), body).await?;
         let status = answer.response.status().as_u16();
         let bytes = answer.bytes().await?;
-        let bytes: &[u8] = if status == 204 { b"null" } else { &bytes };
+        let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
         serde_json::from_slice(bytes).map_err(|_| unexpected(status, bytes))
     }
 

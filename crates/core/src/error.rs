@@ -35,6 +35,9 @@ pub enum Error {
     /// The path exists, but not with this method (405).
     #[error("this path does not take the method; see the Allow header")]
     MethodNotAllowed,
+    /// It contradicts what is there already (409).
+    #[error("{0}")]
+    Conflict(String),
     /// The body is too large (413).
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),

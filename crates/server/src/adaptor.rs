@@ -8,7 +8,7 @@
 use std::{collections::HashMap, future::Future, sync::Arc};
 
 use airlock_contract::{
-    Operation, Time, beta, id::Id, operation::Beta, permissions::Permission, permissions::scope::Scope,
+    Operation, Time, beta, id::Id, openapi, operation::Beta, permissions::Permission, permissions::scope::Scope,
 };
 use airlock_core::{
     Error, Result,
@@ -245,8 +245,8 @@ async fn prepare<'a, O: Operation>(
 }
 
 fn answer<O: Operation>(route: &Route, output: &O::Output) -> Result<Response> {
-    if O::STATUS == 204 {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+    if !openapi::has_output::<O>() {
+        return Ok(StatusCode::from_u16(O::STATUS).map_err(Error::internal)?.into_response());
     }
     let json = if route.beta.is_some() {
         let mut value = serde_json::to_value(output).map_err(Error::internal)?;

@@ -87,6 +87,11 @@ pub fn has_body<O: Operation>() -> bool {
     std::any::TypeId::of::<O::Body>() != std::any::TypeId::of::<wire::NoBody>()
 }
 
+/// Whether an operation answers with a body. The type for "none" is `()`.
+pub fn has_output<O: Operation>() -> bool {
+    std::any::TypeId::of::<O::Output>() != std::any::TypeId::of::<wire::NoOutput>()
+}
+
 /// The body that samples send: the example of the body's type.
 pub fn body_example<O: Operation>() -> Option<Value> {
     let schema = SchemaGenerator::default().into_root_schema_for::<O::Body>();

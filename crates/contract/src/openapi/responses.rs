@@ -6,7 +6,7 @@
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::{doc::Doc, has_body, query_parameters};
+use super::{doc::Doc, has_body, has_output, query_parameters};
 use crate::{
     Access, Operation,
     path::PathParameters,
@@ -22,6 +22,7 @@ const ERRORS: &[(u16, &str, &str)] = &[
     (403, "Forbidden", "The caller may see the thing, but not do this with it."),
     (404, "NotFound", "There is no such thing, or the caller may not see it."),
     (405, "MethodNotAllowed", "The path exists, with other methods: see `Allow`."),
+    (409, "Conflict", "It contradicts what is there already; the message says what."),
     (413, "ContentTooLarge", "The body is larger than 1 MiB."),
     (415, "UnsupportedMediaType", "The body is not `application/json`."),
     (429, "TooManyRequests", "The token's rate limit is used up; `Retry-After` says for how long."),
@@ -43,8 +44,12 @@ fn error(generator: &mut SchemaGenerator, cause: &str) -> Value {
 pub(super) fn responses<O: Operation>(generator: &mut SchemaGenerator, doc: &Doc) -> Value {
     let mut responses = Map::from_iter([(O::STATUS.to_string(), success::<O>(generator, doc))]);
     for (status, name, _) in ERRORS {
-        let about_body = matches!(status, 413 | 415);
-        if !about_body || has_body::<O>() {
+        let can_be = match status {
+            409 => doc.about(409).next().is_some(),
+            413 | 415 => has_body::<O>(),
+            _ => true,
+        };
+        if can_be {
             let mut causes: Vec<String> = cause::<O>(*status).into_iter().collect();
             causes.extend(doc.about(*status).map(ToOwned::to_owned));
             let response = if causes.is_empty() {
@@ -61,11 +66,11 @@ pub(super) fn responses<O: Operation>(generator: &mut SchemaGenerator, doc: &Doc
 fn success<O: Operation>(generator: &mut SchemaGenerator, doc: &Doc) -> Value {
     let about_type = SchemaGenerator::default().into_root_schema_for::<O::Output>();
     let about_type = about_type.get("description").and_then(Value::as_str);
-    let (description, content) = match (O::ACCESS, O::STATUS) {
-        (Access::Download, _) => {
+    let (description, content) = match O::ACCESS {
+        Access::Download => {
             ("One JSON object a line.", Some(json!({"application/x-ndjson": {"schema": {"type": "string"}}})))
         }
-        (_, 204) => ("Done; there is nothing to answer.", None),
+        _ if !has_output::<O>() => ("Done; there is nothing to answer.", None),
         _ => (
             about_type.unwrap_or("Done."),
             Some(json!({"application/json": {"schema": generator.subschema_for::<O::Output>()}})),
