@@ -115,6 +115,12 @@ def new_token(_request):
     return api("POST", f"{HERE}/tokens", body)["id"]
 
 
+def new_environment_object(_request):
+    """A connection, which requests about one are made to fit."""
+    body = {"objectKey": fresh("object"), "objectType": "CONNECTION", "scope": "WORKSPACE", "scopeEntityId": WORKSPACE}
+    return api("POST", f"{HERE}/environment-objects", {**body, "connection": {"type": "http"}})["id"]
+
+
 def new_role(_request):
     body = {"name": fresh("role"), "scopeType": "DEPLOYMENT", "permissions": PERMISSIONS["DEPLOYMENT"][:3]}
     return api("POST", f"{HERE}/roles", body)["id"]
@@ -126,6 +132,7 @@ NEW = {
     "agentId": new_agent,
     "agentTokenId": new_agent_token,
     "tokenId": new_token,
+    "environmentObjectId": new_environment_object,
     "roleId": new_role,
     "customRoleId": new_role,
 }
@@ -178,7 +185,7 @@ def operation_id(case):
 
 def changed_thing(case):
     """The path parameter of what the request changes: not of what that belongs to."""
-    if not operation_id(case).startswith(("Delete", "Update", "Rotate", "Trigger")):
+    if not operation_id(case).startswith(("Delete", "Update", "Rotate", "Trigger", "Exclude")):
         return None
     return re.findall(r"{(\w+)}", case.operation.path)[-1]
 
@@ -221,6 +228,10 @@ def real_body(operation, body, turn):
         if scope in ROLES:
             body["role"] = ROLES[scope][turn % len(ROLES[scope])]
             body["entityId"] = {"WORKSPACE": WORKSPACE, "DEPLOYMENT": DEPLOYMENT}.get(scope)
+    elif operation in ("CreateEnvironmentObject", "UpdateEnvironmentObject"):
+        real_environment_object(body)
+    elif operation == "ExcludeLinkingEnvironmentObject":
+        body["scopeEntityId"] = DEPLOYMENT
     elif operation == "TriggerAgentAction":
         if body.get("action") == "UNCORDON":
             body.pop("reason", None)
@@ -256,6 +267,36 @@ def real_deployment(body):
             schedule.update(hibernateAtCron="0 20 * * *", wakeAtCron="0 6 * * *")
         if isinstance(hibernation.get("override"), dict):
             hibernation["override"]["overrideUntil"] = "2124-01-01T00:00:00Z"
+
+
+VALUES = {
+    "CONNECTION": ("connection", {"type": "postgres", "port": 5432}),
+    "AIRFLOW_VARIABLE": ("airflowVariable", {}),
+    "ENVIRONMENT_VARIABLE": ("environmentVariable", {}),
+    "METRICS_EXPORT": ("metricsExport", {"endpoint": "https://example.com", "exporterType": "PROMETHEUS"}),
+}
+
+
+def real_environment_object(body):
+    """Leaves what fits the object's type and scope; an update is of a connection of the Workspace."""
+    kind = body.get("objectType", "CONNECTION")
+    for other, (field, needed) in VALUES.items():
+        if other != kind:
+            body.pop(field, None)
+        elif isinstance(body.get(field), dict):
+            body[field].update(needed)
+            body[field].pop("authTypeId", None)
+        elif "objectType" in body:
+            body[field] = needed
+    if "objectKey" in body:
+        body["objectKey"] = fresh("KEY").replace(" ", "_")
+    body["scopeEntityId"] = DEPLOYMENT if body.get("scope") == "DEPLOYMENT" else WORKSPACE
+    link = {"scope": "DEPLOYMENT", "scopeEntityId": DEPLOYMENT}
+    for name in "links", "excludeLinks":
+        if body.pop(name, None) and body.get("scope") != "DEPLOYMENT" and "links" not in body:
+            body[name] = [link]
+    if body.get("scope") == "DEPLOYMENT":
+        body.pop("autoLinkDeployments", None)
 
 
 def dicts(value):

@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use airlock_contract::{
-    Access, AgentId, AgentTokenId, ApiTokenId, DeploymentId, InviteId, Operation, OrganizationId, RoleId, TeamId,
-    UserId, WorkspaceId,
+    Access, AgentId, AgentTokenId, ApiTokenId, DeploymentId, EnvironmentObjectId, InviteId, Operation, OrganizationId,
+    RoleId, TeamId, UserId, WorkspaceId,
     id::Id,
     openapi::{body_example, has_body, path_parameters, query_parameters},
     operation::{Method, Visitor},
@@ -95,6 +95,12 @@ impl Things {
         let token = json!({"name": "for reading", "role": "ORGANIZATION_MEMBER", "scope": "ORGANIZATION"});
         things.add::<ApiTokenId>(world, &world.path("/tokens"), token).await;
         let token = things.add::<AgentTokenId>(world, &world.agent_tokens(""), json!({"name": "edge worker"})).await;
+        let object = json!({
+            "objectKey": "reports", "objectType": "CONNECTION", "scope": "WORKSPACE",
+            "scopeEntityId": world.workspace, "autoLinkDeployments": true,
+            "connection": {"type": "postgres", "host": "reports.example.com", "password": "open sesame"},
+        });
+        things.add::<EnvironmentObjectId>(world, &world.path("/environment-objects"), object).await;
         things.0.push((AgentId::EXAMPLE, world.agent(&token, &format!("worker-of-{token}")).await));
         world.expect_ids(&[UserId::EXAMPLE, InviteId::EXAMPLE]);
         let invite = world.invite("grace@example.org", "ORGANIZATION_MEMBER").await;

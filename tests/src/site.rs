@@ -77,11 +77,17 @@ impl Site {
     /// A worker that has registered, and fetched a job of a Dag; and the task token that it holds.
     pub async fn running(&self, world: &World, name: &str, dag: &str, task: &str) -> (Worker, JobKey, String) {
         let worker = self.worker(world, name).await;
+        let (key, token) = self.run(world, &worker, dag, task).await;
+        (worker, key, token)
+    }
+
+    /// Has a worker register, and fetch a job of a Dag: the job, and the task token that it holds.
+    pub async fn run(&self, world: &World, worker: &Worker, dag: &str, task: &str) -> (JobKey, String) {
         worker.register(world).await.expect_own(200);
         let key = JobKey::new(dag);
         self.airflow.queue_job(&key, task, "default");
         let job = worker.fetch(world).await.expect_own(200);
         let token = job["command"]["token"].as_str().expect("a token").to_owned();
-        (worker, key, token)
+        (key, token)
     }
 }

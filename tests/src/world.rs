@@ -241,6 +241,12 @@ impl World {
         (answer["id"].as_str().expect("an id").into(), answer["token"].as_str().expect("a value").into())
     }
 
+    /// A new environment object: its id.
+    pub async fn environment_object(&self, body: Value) -> String {
+        let made = self.post(&self.path("/environment-objects"), body).await.expect(200);
+        made["id"].as_str().expect("an id").into()
+    }
+
     /// The invite of somebody new, or of somebody who was invited before.
     pub async fn invite(&self, email: &str, role: &str) -> Value {
         self.post(&self.path("/invites"), json!({"inviteeEmail": email, "role": role})).await.expect(200)
@@ -301,6 +307,8 @@ const TABLES: &[&str] = &[
     "workspaces",
     "deployments",
     "deployment_variables",
+    "environment_objects",
+    "environment_object_links",
     "roles",
     "api_tokens",
     "role_bindings",

@@ -130,13 +130,13 @@ async fn return_to_life(world: &World) {
         .await;
 }
 
-/// Takes away what has a name that must be unique.
+/// Takes away what must be unique.
 async fn clean(world: &World) {
-    for list in ["roles", "teams"] {
-        let page = world.get(&world.path(&format!("/{list}?limit=1000"))).await.expect(200);
+    for (path, list) in [("roles", "roles"), ("teams", "teams"), ("environment-objects", "environmentObjects")] {
+        let page = world.get(&world.path(&format!("/{path}?limit=1000"))).await.expect(200);
         for thing in page[list].as_array().into_iter().flatten() {
             let id = thing["id"].as_str().expect("an id");
-            world.delete(&world.path(&format!("/{list}/{id}"))).await.expect(204);
+            world.delete(&world.path(&format!("/{path}/{id}"))).await.expect(204);
         }
     }
 }

@@ -116,6 +116,8 @@ ids! {
     AgentJobId "job" "cmjuohs00j3cm9lrrdcow5k4u"
     /// The id of an API token: the credential of an automation that calls this API.
     ApiTokenId "API token" "cmjuohs00ejdwei1lqqpugr2q"
+    /// The id of an environment object: a connection, a variable or a metrics export.
+    EnvironmentObjectId "environment object" "cmjuohs00t3pz4k0w8nq5r2de"
     /// The id of a custom role.
     RoleId "role" "cmjuohs00o0i2a1jmot83ghe1"
     /// The id of whoever acts: a user, an API token, or an agent token.

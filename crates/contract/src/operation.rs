@@ -50,6 +50,7 @@ pub enum Tag {
     ApiToken,
     Authorization,
     Deployment,
+    Environment,
     Invite,
     Organization,
     Role,

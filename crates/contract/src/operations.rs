@@ -287,6 +287,73 @@ operations! {
             requires DeploymentGet, path InDeployment
             => 200 AirflowCheck;
     }
+    Environment {
+        /// List environment objects.
+        ///
+        /// Those that the caller may see, narrowed by Workspace, Deployment, type or key. Secret
+        /// values are left out, unless the Organization allows that they are asked for.
+        ///
+        /// 400: Both `workspaceId` and `deploymentId` are given.
+        /// 403: The caller lacks `workspace.envObjects.get` on the Workspace or `deployment.envObjects.get` on the
+        /// Deployment that is given.
+        /// 403: `showSecrets` is on, and the Organization does not allow it.
+        ListEnvironmentObjects: Read Get "/organizations/{organizationId}/environment-objects"
+            requires OrganizationEnvObjectsAccess, path InOrganization, query ListEnvironmentObjectsQuery
+            => 200 EnvironmentObjectsPaginated;
+        /// Create an environment object.
+        ///
+        /// Tasks behind the gate find connections and Airflow variables of the Deployment that they
+        /// run in, instead of those that Airflow has. Values are kept encrypted.
+        ///
+        /// 400: The `scopeEntityId`, or a Deployment in `links` or `excludeLinks`, is not there or not visible to the
+        /// caller.
+        /// 400: What the object holds is missing, or of another type than its `objectType`.
+        /// 400: An object of the scope DEPLOYMENT has `links`, `excludeLinks` or `autoLinkDeployments`.
+        /// 403: The caller lacks `workspace.envObjects.create` or `deployment.envObjects.create` there.
+        /// 409: There is an object of this type and key there already.
+        CreateEnvironmentObject: Write Post "/organizations/{organizationId}/environment-objects"
+            requires OrganizationEnvObjectsAccess, path InOrganization, body CreateEnvironmentObjectRequest
+            => 200 CreatedEnvironmentObject;
+        /// Get an environment object.
+        ///
+        /// Everything about it but its secret values.
+        GetEnvironmentObject: Read Get "/organizations/{organizationId}/environment-objects/{environmentObjectId}"
+            requires OrganizationEnvObjectsAccess, path OneEnvironmentObject
+            => 200 EnvironmentObject;
+        /// Update an environment object.
+        ///
+        /// What the body leaves out stays as it is, also secret values. The next call of a task
+        /// finds what it is then.
+        ///
+        /// 200: The environment object as it is now.
+        /// 400: A Deployment in `links` or `excludeLinks` is not there, or is in both.
+        /// 400: What is given is for another type than the object has.
+        /// 403: The caller lacks `workspace.envObjects.update` or `deployment.envObjects.update` where the object belongs.
+        /// 409: In the public API only; this server does not answer it.
+        UpdateEnvironmentObject: Write Post "/organizations/{organizationId}/environment-objects/{environmentObjectId}"
+            requires OrganizationEnvObjectsAccess, path OneEnvironmentObject, body UpdateEnvironmentObjectRequest
+            => 200 EnvironmentObject;
+        /// Delete an environment object.
+        ///
+        /// From when this has answered, no task finds it.
+        ///
+        /// 403: The caller lacks `workspace.envObjects.delete` or `deployment.envObjects.delete` where the object belongs.
+        /// 409: In the public API only; this server does not answer it.
+        DeleteEnvironmentObject: Write Delete "/organizations/{organizationId}/environment-objects/{environmentObjectId}"
+            requires OrganizationEnvObjectsAccess, path OneEnvironmentObject
+            => 204;
+        /// Exclude a Deployment from an environment object.
+        ///
+        /// The Deployment does not have it although all of its Workspace do. Whoever may change the
+        /// Deployment's own objects may do this.
+        ///
+        /// 400: The Deployment is not there, or the object is not one of its Workspace.
+        /// 403: The caller lacks `workspace.envObjects.update`, and `deployment.envObjects.update` on the Deployment.
+        /// 409: The object is linked to the Deployment.
+        ExcludeLinkingEnvironmentObject: Write Post "/organizations/{organizationId}/environment-objects/{environmentObjectId}/exclude-linking"
+            requires OrganizationEnvObjectsAccess, path OneEnvironmentObject, body EnvironmentObjectExcludeLink
+            => 200;
+    }
     Invite {
         /// Invite a user.
         ///

@@ -1,7 +1,8 @@
 //! The parameters that paths carry, and the scope that each set of them names.
 
 use crate::{
-    AgentId, AgentTokenId, ApiTokenId, DeploymentId, InviteId, OrganizationId, RoleId, TeamId, UserId, WorkspaceId,
+    AgentId, AgentTokenId, ApiTokenId, DeploymentId, EnvironmentObjectId, InviteId, OrganizationId, RoleId, TeamId,
+    UserId, WorkspaceId,
     id::Id,
     permissions::scope,
     wire::{CreateDeploymentRequest, deployment},
@@ -72,6 +73,8 @@ paths! {
     OneAgentToken { organization_id: OrganizationId, deployment_id: DeploymentId, agent_token_id: AgentTokenId }
     /// `.../tokens/{tokenId}`
     OneApiToken { organization_id: OrganizationId, token_id: ApiTokenId }
+    /// `.../environment-objects/{environmentObjectId}`
+    OneEnvironmentObject { organization_id: OrganizationId, environment_object_id: EnvironmentObjectId }
     /// `.../roles/{roleId}`
     OneRole { organization_id: OrganizationId, role_id: RoleId }
     /// `.../users/{userId}`
@@ -119,7 +122,7 @@ macro_rules! organization_scoped {
         }
     )*};
 }
-organization_scoped!(InOrganization OneApiToken OneInvite OneRole OneTeam OneTeamMember OneUser);
+organization_scoped!(InOrganization OneApiToken OneEnvironmentObject OneInvite OneRole OneTeam OneTeamMember OneUser);
 
 impl From<&InWorkspace> for scope::Workspace {
     fn from(path: &InWorkspace) -> Self {

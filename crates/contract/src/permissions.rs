@@ -293,6 +293,12 @@ permissions! {
     Workspace "workspace.deployments" "Deployments of the Workspace." {
         WorkspaceDeploymentsCreate "create" "Create Deployments in the Workspace",
     }
+    Workspace "workspace.envObjects" "Environment objects of the Workspace (ours)." {
+        WorkspaceEnvObjectsGet "get" "See the Workspace's environment objects",
+        WorkspaceEnvObjectsCreate "create" "Create environment objects for the Workspace",
+        WorkspaceEnvObjectsUpdate "update" "Change the Workspace's environment objects and what they are linked to",
+        WorkspaceEnvObjectsDelete "delete" "Delete the Workspace's environment objects",
+    }
     Workspace "workspace.apiTokens" "API tokens of Workspace scope (ours)." {
         WorkspaceApiTokensGet "get" "See the Workspace's API tokens",
         WorkspaceApiTokensCreate "create" "Create API tokens for the Workspace",

@@ -6,6 +6,7 @@
 //! - [`address`] says where a request comes from when proxies stand between.
 //! - [`agent_key`] is the public half of a key that an agent made for itself.
 //! - [`gate`] holds what a remote agent may ask of an Airflow, and how it proves who it is.
+//! - [`environment`] says what environment objects hold, and what of it is secret.
 //! - [`keyring`] derives every secret from the master key; nothing recoverable is stored.
 //! - [`error`] is the one error that crosses crate boundaries.
 //! - [`env`] brings time and chance in, so that tests own both.
@@ -16,6 +17,7 @@ pub mod agent_key;
 pub mod agent_token;
 pub mod api_token;
 pub mod env;
+pub mod environment;
 pub mod error;
 pub mod gate;
 pub mod keyring;

@@ -47,6 +47,10 @@ record! {
         pub agent_name: Option<String> = "t.agent_name",
         /// The queues that it may take work from.
         pub queues: Option<Vec<String>> = "t.queues",
+        /// The connections that its tasks may read.
+        pub connections: Option<Vec<String>> = "t.connections",
+        /// The variables that its tasks may use.
+        pub variables: Option<Vec<String>> = "t.variables",
     } and authorship
 }
 
@@ -73,6 +77,10 @@ pub struct NewAgentToken<'a> {
     pub agent_name: Option<&'a str>,
     /// The queues that it may take work from; absent: those of the Deployment.
     pub queues: Option<&'a [String]>,
+    /// The connections that its tasks may read; absent: all.
+    pub connections: Option<&'a [String]>,
+    /// The variables that its tasks may use; absent: all.
+    pub variables: Option<&'a [String]>,
 }
 
 /// Counts a Deployment's agent tokens that are good at a time, so that a limit can be held. Others
@@ -125,9 +133,10 @@ pub async fn insert(
 ) -> Result<()> {
     let sql = "INSERT INTO agent_tokens (id, organization_id, deployment_id, name, description, key_id, generation, \
                short_token, start_at, end_at, expiry_days, created_at, created_by, updated_at, updated_by, \
-               public_key, agent_name, queues) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $9, $12, $13, $14, $15)";
-    let queues = token.queues.map(serde_json::to_string).transpose().map_err(Error::internal)?;
+               public_key, agent_name, queues, connections, variables) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $9, $12, $9, $12, $13, $14, $15, $16, $17)";
+    let list = |list: Option<&[String]>| list.map(serde_json::to_string).transpose().map_err(Error::internal);
+    let (queues, connections, variables) = (list(token.queues)?, list(token.connections)?, list(token.variables)?);
     let values = params![
         token.id,
         granted.organization(),
@@ -144,6 +153,8 @@ pub async fn insert(
         token.public_key,
         token.agent_name,
         &queues,
+        &connections,
+        &variables,
     ];
     w.conn().execute(sql, values).await?;
     w.follow(Change::New(LiveToken {
@@ -157,6 +168,8 @@ pub async fn insert(
         public_key: token.public_key.map(str::to_owned),
         agent_name: token.agent_name.map(str::to_owned),
         queues: token.queues.map(<[String]>::to_vec),
+        connections: token.connections.map(<[String]>::to_vec),
+        variables: token.variables.map(<[String]>::to_vec),
     }));
     Ok(())
 }

@@ -10,6 +10,8 @@ use crate::db::{Conn, Reads, params, record};
 pub enum Outcome {
     /// Something changed.
     Changed,
+    /// A secret was read.
+    Read,
     /// Somebody was refused.
     Refused,
     /// Something that the server does by itself was given up.
@@ -21,13 +23,14 @@ impl Outcome {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Changed => "CHANGED",
+            Self::Read => "READ",
             Self::Refused => "REFUSED",
             Self::Failed => "FAILED",
         }
     }
 
     fn named(word: &str) -> Option<Self> {
-        [Self::Changed, Self::Refused, Self::Failed].into_iter().find(|outcome| outcome.as_str() == word)
+        [Self::Changed, Self::Read, Self::Refused, Self::Failed].into_iter().find(|outcome| outcome.as_str() == word)
     }
 }
 

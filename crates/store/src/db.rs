@@ -4,8 +4,8 @@
 //! column list that [`record!`] makes from the same declaration.
 
 use airlock_contract::{
-    AgentId, AgentJobId, AgentTokenId, ApiTokenId, DeploymentId, InviteId, OrganizationId, RoleHolderId, RoleId,
-    SubjectId, TeamId, Time, UserId, WorkspaceId,
+    AgentId, AgentJobId, AgentTokenId, ApiTokenId, DeploymentId, EnvironmentObjectId, InviteId, OrganizationId,
+    RoleHolderId, RoleId, SubjectId, TeamId, Time, UserId, WorkspaceId,
 };
 use airlock_core::{Error, Result, api_token::TokenHash};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
@@ -204,6 +204,7 @@ values! {
     &'a AgentJobId => |id| Value::Text(Some(id.as_str()));
     &'a AgentTokenId => |id| Value::Text(Some(id.as_str()));
     &'a ApiTokenId => |id| Value::Text(Some(id.as_str()));
+    &'a EnvironmentObjectId => |id| Value::Text(Some(id.as_str()));
     &'a RoleId => |id| Value::Text(Some(id.as_str()));
     &'a SubjectId => |id| Value::Text(Some(id.as_str()));
     &'a UserId => |id| Value::Text(Some(id.as_str()));
@@ -324,6 +325,7 @@ columns! {
     AgentJobId: String => |text| text.into();
     AgentTokenId: String => |text| text.into();
     ApiTokenId: String => |text| text.into();
+    EnvironmentObjectId: String => |text| text.into();
     RoleId: String => |text| text.into();
     SubjectId: String => |text| text.into();
     UserId: String => |text| text.into();
@@ -350,6 +352,7 @@ word_columns!(
     airlock_contract::wire::CustomRoleScopeType,
     airlock_contract::wire::DeploymentStatus,
     airlock_contract::wire::EntityType,
+    airlock_contract::wire::EnvironmentObjectType,
     airlock_contract::wire::SubjectType,
     airlock_contract::wire::UserStatus
 );

@@ -14,6 +14,7 @@ use airlock_core::{
 use crate::{
     Page, Stamp, Writing, agent_tokens, agents, api_tokens,
     db::{Column, Reads, Row, Value, params, placeholders, record, sealed::Sealed as _},
+    environment_objects,
     filter::Filter,
     role_bindings,
     subjects::JOIN_SUBJECTS,
@@ -250,6 +251,7 @@ pub(crate) async fn delete_where(w: &Writing, column: &'static str, value: &str,
     agent_tokens::delete_of(w, column, value, stamp).await?;
     api_tokens::delete_where(w, &format!("deployment_id IN ({these} = $3)"), value, stamp).await?;
     role_bindings::delete_on_those(w, &format!("IN ({these} = $1)"), value).await?;
+    environment_objects::delete_of_deployments(w, &format!("{these} = $1"), value).await?;
     for table in ["deployment_variables", "deployment_health"] {
         let sql = format!("DELETE FROM {table} WHERE deployment_id IN ({these} = $1)");
         w.conn().execute(&sql, params![value]).await?;

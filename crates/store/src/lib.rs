@@ -19,6 +19,7 @@ pub mod census;
 pub mod cutoffs;
 mod db;
 pub mod deployments;
+pub mod environment_objects;
 mod filter;
 pub mod gate;
 pub mod invites;

@@ -42,6 +42,10 @@ record! {
         pub agent_name: Option<String> = "t.agent_name",
         /// The queues that it may take work from; absent: those of the Deployment.
         pub queues: Option<Vec<String>> = "t.queues",
+        /// The connections that its tasks may read; absent: all.
+        pub connections: Option<Vec<String>> = "t.connections",
+        /// The Airflow variables that its tasks may read, set and delete; absent: all.
+        pub variables: Option<Vec<String>> = "t.variables",
     }
 }
 

@@ -34,6 +34,8 @@ record! {
         pub has_ai_features_disabled: bool = "t.has_ai_features_disabled",
         /// Whether Deployments must be on dedicated clusters.
         pub should_enforce_dedicated_clusters: bool = "t.should_enforce_dedicated_clusters",
+        /// Whether secret values of environment objects can be asked for.
+        pub allow_environment_secrets_fetching: bool = "t.allow_environment_secrets_fetching",
     } and authorship
 }
 
@@ -78,7 +80,8 @@ pub async fn update(
     let old = get(w, granted).await?;
     let sql = "UPDATE organizations SET name = $1, billing_email = $2, is_scim_enabled = $3, \
                allow_enhanced_support_access = $4, has_ai_features_disabled = $5, \
-               should_enforce_dedicated_clusters = $6, updated_at = $7, updated_by = $8 WHERE id = $9";
+               should_enforce_dedicated_clusters = $6, allow_environment_secrets_fetching = $7, updated_at = $8, \
+               updated_by = $9 WHERE id = $10";
     let values = params![
         &request.name,
         &request.billing_email,
@@ -86,6 +89,7 @@ pub async fn update(
         request.allow_enhanced_support_access.unwrap_or(old.allow_enhanced_support_access),
         request.has_ai_features_disabled.unwrap_or(old.has_ai_features_disabled),
         request.should_enforce_dedicated_clusters.unwrap_or(old.should_enforce_dedicated_clusters),
+        request.allow_environment_secrets_fetching.unwrap_or(old.allow_environment_secrets_fetching),
         stamp.at,
         &stamp.by,
         granted.organization(),

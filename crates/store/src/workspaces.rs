@@ -13,7 +13,7 @@ use airlock_core::{
 use crate::{
     Page, Stamp, Writing, api_tokens,
     db::{Reads, params, record, sealed::Sealed},
-    deployments,
+    deployments, environment_objects,
     filter::Filter,
     role_bindings,
     subjects::JOIN_SUBJECTS,
@@ -159,6 +159,7 @@ pub async fn delete(w: &Writing, granted: &Granted<scope::Workspace>, stamp: &St
     let id = granted.workspace().as_str();
     w.conn().lock_row("workspaces", id).await?;
     w.conn().lock_deployments_of(id).await?;
+    environment_objects::delete_of_workspace(w, id).await?;
     deployments::delete_where(w, "workspace_id", id, stamp).await?;
     api_tokens::delete_where(w, "workspace_id = $3", id, stamp).await?;
     role_bindings::delete_on(w, id).await?;

@@ -21,6 +21,8 @@ const FIELDS: &[&str] = &[
     "description",
     "agentName",
     "queues",
+    "connections",
+    "variables",
     "token",
     "shortToken",
     "startAt",
@@ -53,6 +55,14 @@ pub(crate) enum AgentToken {
         /// Deployment without this.
         #[arg(long = "queue", value_name = "QUEUE")]
         queues: Vec<String>,
+        /// The id of a connection that the worker's tasks may read; may be given several times.
+        /// All without this.
+        #[arg(long = "connection", value_name = "ID")]
+        connections: Vec<String>,
+        /// The key of an Airflow variable that the worker's tasks may use; may be given several
+        /// times. All without this.
+        #[arg(long = "variable", value_name = "KEY")]
+        variables: Vec<String>,
         /// The public half of a key that the agent made for itself, Ed25519 or RSA, as PEM. The
         /// token has no value then.
         #[arg(long, value_name = "FILE")]
@@ -87,7 +97,18 @@ pub(crate) enum AgentToken {
 
 pub(crate) async fn run(command: AgentToken) -> anyhow::Result<()> {
     match command {
-        AgentToken::Create { at, name, description, expires_in_days, agent_name, queues, public_key_file } => {
+        AgentToken::Create {
+            at,
+            name,
+            description,
+            expires_in_days,
+            agent_name,
+            queues,
+            connections,
+            variables,
+            public_key_file,
+        } => {
+            let given = |list: Vec<String>| (!list.is_empty()).then_some(list);
             let public_key = public_key_file.as_deref().map(read_public_key).transpose()?;
             let (client, path) = at.reach().await?;
             let body = CreateAgentTokenRequest {
@@ -95,7 +116,9 @@ pub(crate) async fn run(command: AgentToken) -> anyhow::Result<()> {
                 description,
                 token_expiry_period_in_days: expires_in_days,
                 agent_name,
-                queues: (!queues.is_empty()).then_some(queues),
+                queues: given(queues),
+                connections: given(connections),
+                variables: given(variables),
                 public_key,
             };
             show(&at, &client.call::<CreateAgentToken>(&path, &NoQuery {}, &body).await?)

@@ -40,6 +40,18 @@ pub struct CreateAgentTokenRequest {
     #[schemars(extend("x-extension" = true))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queues: Option<Vec<String>>,
+    /// The ids of the connections that the worker's tasks may read; no other. All when this is
+    /// absent, none when it is empty.
+    #[garde(length(max = 1000), inner(inner(length(min = 1, max = 256), custom(text::line))))]
+    #[schemars(extend("x-extension" = true))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Vec<String>>,
+    /// The keys of the Airflow variables that the worker's tasks may read, set and delete; no
+    /// other. All when this is absent, none when it is empty.
+    #[garde(length(max = 1000), inner(inner(length(min = 1, max = 256), custom(text::line))))]
+    #[schemars(extend("x-extension" = true))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variables: Option<Vec<String>>,
     /// The public half of a key that the agent made for itself, Ed25519 or RSA, as PEM (RFC 7468,
     /// `PUBLIC KEY`). The agent signs with the other half; there is no secret value then, and the
     /// answer has no `token`.

@@ -87,6 +87,15 @@ pub struct ApiToken {
     #[schemars(extend("x-extension" = true))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queues: Option<Vec<String>>,
+    /// The connections that the tasks of an agent token may read; absent when it is all.
+    #[schemars(extend("x-extension" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Vec<String>>,
+    /// The Airflow variables that the tasks of an agent token may read, set and delete; absent when
+    /// it is all.
+    #[schemars(extend("x-extension" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variables: Option<Vec<String>>,
     /// The public half of an agent's own key, as PEM; such an agent token has no value.
     #[schemars(extend("x-extension" = true))]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -121,6 +121,10 @@ pub struct Organization {
     pub updated_at: Time,
     /// Who last changed it.
     pub updated_by: BasicSubjectProfile,
+    /// Whether secret values of environment objects can be asked for with `showSecrets`.
+    #[schemars(extend("x-extension" = true))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_environment_secrets_fetching: Option<bool>,
 }
 
 /// A plan that an Organization has.
@@ -195,6 +199,10 @@ pub struct UpdateOrganizationRequest {
     /// Whether Deployments must be on dedicated clusters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub should_enforce_dedicated_clusters: Option<bool>,
+    /// Whether secret values of environment objects can be asked for with `showSecrets`.
+    #[schemars(extend("x-extension" = true))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_environment_secrets_fetching: Option<bool>,
 }
 
 sorts! {

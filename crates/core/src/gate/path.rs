@@ -26,6 +26,9 @@ const LONGEST_WORKER: usize = 64;
 /// The longest Dag id, task id or run id that Airflow keeps.
 const LONGEST_ID: usize = 250;
 
+/// In place of a variable's key: the list of all keys.
+const KEYS: &str = "keys";
+
 /// What is escaped in a path that we make: all but RFC 3986's unreserved characters, what run ids
 /// have in plenty, and the slash between the segments.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
@@ -81,6 +84,9 @@ pub enum Route {
         resource: Resource,
         /// The task instance that the path names; only that one's own token may ask.
         task: Option<TaskInstanceId>,
+        /// The id of the connection, or the key of the variable, that the path names;
+        /// percent-decoded.
+        key: Option<String>,
     },
 }
 
@@ -294,6 +300,12 @@ fn edge(method: &str, segments: &[&str]) -> Option<Route> {
 fn execution(method: &str, segments: &[&str]) -> Option<Route> {
     use Resource as R;
     let mut task = None;
+    let mut key = None;
+    let mut keyed = |parts: &[&str]| {
+        let parts: Option<Vec<_>> = parts.iter().map(|part| decode(part)).collect();
+        key = parts.map(|parts| parts.join("/")).filter(|key| !key.is_empty());
+        key.is_some()
+    };
     let mut own = |id: &str| {
         task = TaskInstanceId::parse(id);
         task.is_some()
@@ -311,8 +323,10 @@ fn execution(method: &str, segments: &[&str]) -> Option<Route> {
         ("GET", ["dag-runs", dag, run, "state"]) => (R::DagRuns, all_plain(&[dag, run])),
         ("POST", ["dag-runs", dag, run, "clear"]) => (R::DagRuns, all_plain(&[dag, run])),
         ("GET", ["dags", dag]) => (R::Dags, all_plain(&[dag])),
-        ("GET", ["connections", id]) => (R::Connections, all_plain(&[id])),
-        ("GET" | "PUT" | "DELETE", ["variables", key @ ..]) => (R::Variables, !key.is_empty() && all_plain(key)),
+        ("GET", ["connections", id]) => (R::Connections, keyed(&[id])),
+        // All keys, since Airflow 3.3.
+        ("GET", ["variables", KEYS]) => (R::Variables, true),
+        ("GET" | "PUT" | "DELETE", ["variables", parts @ ..]) => (R::Variables, keyed(parts)),
         ("GET" | "HEAD" | "POST" | "DELETE", ["xcoms", rest @ ..]) => (R::Xcoms, rest.len() >= 4 && all_plain(rest)),
         ("GET", ["assets", "by-name" | "by-uri" | "by-alias"]) => (R::Assets, true),
         ("GET", ["asset-events", "by-asset" | "by-asset-alias"]) => (R::AssetEvents, true),
@@ -324,7 +338,17 @@ fn execution(method: &str, segments: &[&str]) -> Option<Route> {
         ("GET", ["health"] | ["health", "ping"]) => (R::Health, true),
         _ => return None,
     };
-    fits.then_some(Route::Execution { resource, task })
+    fits.then_some(Route::Execution { resource, task, key })
+}
+
+/// Whether a task can ask for a connection of this id: whether it stands for itself in a path.
+pub fn is_connection_id(id: &str) -> bool {
+    is_segment(id)
+}
+
+/// Whether a task can ask for a variable of this key, which may have slashes.
+pub fn is_variable_key(key: &str) -> bool {
+    key != KEYS && key.split('/').all(is_segment)
 }
 
 fn worker(raw: &str) -> Option<String> {
@@ -387,9 +411,14 @@ fn decode(raw: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     let text = percent_decode_str(raw).decode_utf8().ok()?;
+    is_segment(&text).then_some(text)
+}
+
+/// Whether a text can be one segment of a path that nobody reads differently.
+fn is_segment(text: &str) -> bool {
     let is_dots = text.is_empty() || text == "." || text == "..";
-    let is_odd = text.contains(['/', '\\', ';']) || text.chars().any(char::is_control) || has_escape(&text);
-    (!is_dots && !is_odd).then_some(text)
+    let is_odd = text.contains(['/', '\\', ';']) || text.chars().any(char::is_control) || has_escape(text);
+    !is_dots && !is_odd
 }
 
 /// Whether each `%` begins an escape of two digits.
@@ -539,18 +568,15 @@ mod tests {
         for (method, path, resource) in own {
             let task = TaskInstanceId::parse(TASK);
             let path = format!("/execution/{}", path.replace("{id}", TASK));
-            assert_eq!(Route::of(method, &path), Some(Route::Execution { resource, task }), "{method} {path}");
+            let route = Route::Execution { resource, task, key: None };
+            assert_eq!(Route::of(method, &path), Some(route), "{method} {path}");
         }
         for (method, path, resource) in [
             ("GET", "task-instances/count", R::TaskInstances),
             ("GET", "task-instances/states", R::TaskInstances),
             ("GET", "task-instances/breadcrumbs", R::TaskInstances),
             ("GET", "task-instances/previous/daily/load", R::TaskInstances),
-            ("GET", "connections/my%23conn", R::Connections),
-            ("GET", "variables/a/b", R::Variables),
             ("GET", "variables/keys", R::Variables),
-            ("PUT", "variables/a%20b", R::Variables),
-            ("DELETE", "variables/50%25", R::Variables),
             ("GET", "xcoms/d/manual__2026-01-31T00:00:00+00:00/t/return_value", R::Xcoms),
             ("HEAD", "xcoms/d/r/t/k", R::Xcoms),
             ("POST", "xcoms/d/r/t/k", R::Xcoms),
@@ -577,7 +603,17 @@ mod tests {
             ("GET", "health/ping", R::Health),
         ] {
             let found = Route::of(method, &format!("/execution/{path}"));
-            assert_eq!(found, Some(Route::Execution { resource, task: None }), "{method} {path}");
+            assert_eq!(found, Some(Route::Execution { resource, task: None, key: None }), "{method} {path}");
+        }
+        for (method, path, resource, key) in [
+            ("GET", "connections/my%23conn", R::Connections, "my#conn"),
+            ("GET", "variables/a/b", R::Variables, "a/b"),
+            ("GET", "variables/keys/a", R::Variables, "keys/a"),
+            ("PUT", "variables/a%20b", R::Variables, "a b"),
+            ("DELETE", "variables/50%25", R::Variables, "50%"),
+        ] {
+            let route = Route::Execution { resource, task: None, key: Some(key.into()) };
+            assert_eq!(Route::of(method, &format!("/execution/{path}")), Some(route), "{method} {path}");
         }
     }
 
@@ -689,7 +725,7 @@ mod tests {
         let register = Route::Register { worker: "a@b".into() };
         assert!(register.method_claim().is("worker/a@b") && register.method_claim().is("worker/a%40b"));
         assert!(!register.method_claim().is("worker/a%2540b"));
-        let execution = Route::Execution { resource: Resource::Health, task: None };
+        let execution = Route::Execution { resource: Resource::Health, task: None, key: None };
         assert!(!execution.method_claim().is(""), "no claim is good for it");
         assert_eq!(execution.edge_path(), None);
     }

@@ -156,6 +156,7 @@ const ROLES: &[Row] = &[
         permits: &[
             "organization.envObjects.access",
             "workspace.deployments.create",
+            "workspace.envObjects.*",
             "deployment.get",
             "deployment.update",
             "deployment.delete",

@@ -1,11 +1,12 @@
-//! What running tasks call: the execution API.
+//! What running tasks call: the execution API. Most of it is the Airflow's to answer; connections and
+//! variables that are environment objects are ours ([`environment`]).
 
 use std::sync::Arc;
 
 use airlock_core::{
     Result,
     gate::{
-        path::{Resource, TaskInstanceId},
+        path::{Resource, Route},
         task_token::{TaskClaims, TaskToken},
     },
 };
@@ -22,7 +23,7 @@ use axum::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{
-    headers,
+    environment, headers,
     knock::Knock,
     passage::{Outgoing, Passage},
     refusal::Refusal,
@@ -40,11 +41,11 @@ const TRIES: u32 = 3;
 pub(crate) async fn pass(
     knock: &mut Knock<'_>,
     airflow: Option<Arc<Airflow>>,
-    resource: Resource,
-    task: Option<&TaskInstanceId>,
+    route: &Route,
     path: &str,
     body: Body,
 ) -> Result<Response, Refusal> {
+    let Route::Execution { resource, task, key } = route else { return Err(Refusal::no_such_path()) };
     let app = knock.app;
     let held = presented(knock)?;
     knock.token = Some(held.agent_token.clone());
@@ -53,7 +54,7 @@ pub(crate) async fn pass(
     if !airflow.takes_agents {
         return Err(Refusal::gone("remote_execution_off", "the Deployment has remote execution off"));
     }
-    if task.is_some_and(|task| *task != held.task) {
+    if task.as_ref().is_some_and(|task| *task != held.task) {
         return Err(Refusal::other_task());
     }
     let job = running(app, &token, &held).await?;
@@ -63,6 +64,13 @@ pub(crate) async fn pass(
         slot.ok_or_else(|| Refusal::fault(format!("the agent token {} has too many calls under way", token.id)))?;
     app.usage.note(UsedToken::Agent(token.id.clone()), app.env.now());
 
+    let asked = environment::Asked::of(knock, &token, &airflow.workspace, *resource, key.as_deref());
+    if let Some(asked) = &asked {
+        asked.refuse_unlisted()?;
+        if let Some(answer) = asked.answer().await? {
+            return Ok(answer);
+        }
+    }
     let passage = Passage { app, airflow: &airflow, token: &token, kind: knock.call, cut: revoked, slot };
     let query = knock.parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let call = Outgoing {
@@ -70,10 +78,13 @@ pub(crate) async fn pass(
         path: format!("{path}{query}"),
         headers: headers::to_airflow(&knock.parts.headers),
         body,
-        limit: limit(app, resource),
+        limit: limit(app, *resource),
         log: None,
     };
     let (mut parts, body) = passage.stream(call, Signature::Task(&held.jwt)).await?;
+    if let Some(asked) = asked {
+        asked.note_answer(parts.status).await?;
+    }
     renew(app, &held, &knock.deployment, &job, &mut parts.headers).await?;
     Ok(Response::from_parts(parts, body))
 }

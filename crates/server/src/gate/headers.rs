@@ -34,6 +34,9 @@ const NOT_TO_WORKER: &[&str] = &[
     "www-authenticate",
 ];
 
+/// What an Airflow sends back as it came, and so does the gate where it answers in its place.
+pub(super) const RETURNED: &[&str] = &["airflow-api-version", "correlation-id"];
+
 /// The header in which an Airflow renews a task's token.
 pub(crate) const REFRESHED_TOKEN: HeaderName = HeaderName::from_static("refreshed-api-token");
 

@@ -1,7 +1,10 @@
 //! A call at the gate, as far as it is known who makes it.
 
-use airlock_contract::{AgentTokenId, DeploymentId, OrganizationId};
-use airlock_store::audit::{Entry, Outcome};
+use airlock_contract::{AgentTokenId, DeploymentId, OrganizationId, wire::SubjectType};
+use airlock_store::{
+    audit::{Entry, Outcome},
+    live_tokens::LiveToken,
+};
 use axum::http::request::Parts;
 
 use super::refusal::Refusal;
@@ -38,6 +41,17 @@ impl<'a> Knock<'a> {
             entity_type: Some(entity_type.into()),
             entity_id: Some(entity_id.into()),
             ..self.entry()
+        }
+    }
+
+    /// The record that the tasks of an agent token were given a secret.
+    pub(crate) fn read(&self, token: &LiveToken, entity_type: &str, entity_id: &str) -> Entry {
+        Entry {
+            outcome: Outcome::Read,
+            subject_id: Some(token.id.clone().into()),
+            subject_type: Some(SubjectType::ServiceKey),
+            subject_name: Some(token.name.clone()),
+            ..self.change(entity_type, entity_id)
         }
     }
 

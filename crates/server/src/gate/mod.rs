@@ -15,6 +15,7 @@
 mod bindings;
 mod cordon;
 mod edge;
+mod environment;
 mod execution;
 mod handout;
 mod headers;
@@ -44,7 +45,7 @@ use axum::{
 use futures_util::FutureExt;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use self::{knock::Knock, refusal::Refusal, replays::Replays, slots::Slots, upstream::Upstream};
+use self::{environment::Readings, knock::Knock, refusal::Refusal, replays::Replays, slots::Slots, upstream::Upstream};
 use crate::{
     App,
     airflow::Airflow,
@@ -59,6 +60,7 @@ pub(crate) struct Gate {
     pub(crate) upstream: Upstream,
     pub(crate) replays: Replays,
     slots: Slots,
+    readings: Readings,
     /// Each registration leaves an audit record, so that one token must not make any number.
     registrations: DefaultKeyedRateLimiter<AgentTokenId>,
 }
@@ -73,6 +75,7 @@ impl Gate {
             upstream: Upstream::new(settings.connect_timeout),
             replays: Replays::default(),
             slots: Slots::default(),
+            readings: Readings::default(),
             registrations: RateLimiter::keyed(Quota::per_minute(REGISTRATIONS)),
         }
     }
@@ -131,9 +134,7 @@ async fn pass(knock: &mut Knock<'_>, route: Option<Route>, path: &str, body: Bod
     }
     match &route {
         Route::EdgeHealth | Route::Execution { resource: Resource::Health, .. } => Ok(ours(r#"{"status":"healthy"}"#)),
-        Route::Execution { resource, task } => {
-            execution::pass(knock, airflow, *resource, task.as_ref(), path, body).await
-        }
+        Route::Execution { .. } => execution::pass(knock, airflow, &route, path, body).await,
         _ => edge::pass(knock, airflow, &route, path, body).await,
     }
 }

@@ -58,6 +58,8 @@ impl Write<CreateAgentToken> for Handlers {
             public_key: credential.public_key.as_deref(),
             agent_name: call.body.agent_name.as_deref(),
             queues: call.body.queues.as_deref(),
+            connections: call.body.connections.as_deref(),
+            variables: call.body.variables.as_deref(),
         };
         agent_tokens::insert(w, call.granted, &token, &call.stamp()).await?;
         let made = view(agent_tokens::get(w, call.granted, &id).await?);
@@ -123,6 +125,8 @@ fn view(token: AgentToken) -> ApiToken {
         updated_by: Some(token.authorship.updated_by),
         agent_name: token.agent_name,
         queues: token.queues,
+        connections: token.connections,
+        variables: token.variables,
         public_key: token.public_key,
     }
 }

@@ -348,6 +348,8 @@ async fn views(db: &impl Reads, records: Vec<Record>) -> Result<Vec<ApiToken>> {
             updated_by: Some(record.authorship.updated_by),
             agent_name: None,
             queues: None,
+            connections: None,
+            variables: None,
             public_key: None,
         })
         .collect())

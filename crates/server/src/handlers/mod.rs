@@ -7,6 +7,7 @@ pub(crate) mod api_tokens;
 mod audit_logs;
 mod authorization;
 pub(crate) mod deployments;
+mod environment_objects;
 mod invites;
 mod organizations;
 mod owners;

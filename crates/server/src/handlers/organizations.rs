@@ -76,6 +76,7 @@ fn view(record: Record) -> Organization {
         is_blocked_enable_ai_features: false,
         has_allowed_ip_address_ranges: false,
         should_enforce_dedicated_clusters: record.should_enforce_dedicated_clusters,
+        allow_environment_secrets_fetching: Some(record.allow_environment_secrets_fetching),
         created_at: record.authorship.created_at,
         created_by: record.authorship.created_by,
         updated_at: record.authorship.updated_at,

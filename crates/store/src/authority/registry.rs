@@ -88,11 +88,13 @@ struct Entry {
     rest: Option<Box<Rest>>,
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, Default, PartialEq)]
 struct Rest {
     public_key: Option<String>,
     agent_name: Option<String>,
     queues: Option<Vec<String>>,
+    connections: Option<Vec<String>>,
+    variables: Option<Vec<String>>,
 }
 
 impl Registry {
@@ -176,10 +178,21 @@ impl Inner {
             return; // none of ours; the database answers for it
         };
         let LiveToken {
-            organization, deployment, name, stored, start_at, end_at, public_key, agent_name, queues, ..
+            organization,
+            deployment,
+            name,
+            stored,
+            start_at,
+            end_at,
+            public_key,
+            agent_name,
+            queues,
+            connections,
+            variables,
+            ..
         } = token;
-        let rest = Rest { public_key, agent_name, queues };
-        let has_rest = rest != Rest { public_key: None, agent_name: None, queues: None };
+        let rest = Rest { public_key, agent_name, queues, connections, variables };
+        let has_rest = rest != Rest::default();
         let entry = Entry {
             start_at,
             end_at,
@@ -200,7 +213,8 @@ impl Inner {
 
     fn live(&self, id: &AgentTokenId, entry: &Entry) -> LiveToken {
         let Place { organization, deployment } = self.places.get(entry.place).clone();
-        let rest = entry.rest.as_deref();
+        let Rest { public_key, agent_name, queues, connections, variables } =
+            entry.rest.as_deref().cloned().unwrap_or_default();
         LiveToken {
             id: id.clone(),
             organization,
@@ -209,9 +223,11 @@ impl Inner {
             stored: StoredAgentToken { key_id: self.keys.get(entry.key).clone(), generation: entry.generation.into() },
             start_at: entry.start_at,
             end_at: entry.end_at,
-            public_key: rest.and_then(|rest| rest.public_key.clone()),
-            agent_name: rest.and_then(|rest| rest.agent_name.clone()),
-            queues: rest.and_then(|rest| rest.queues.clone()),
+            public_key,
+            agent_name,
+            queues,
+            connections,
+            variables,
         }
     }
 }
@@ -281,6 +297,8 @@ mod tests {
             public_key: None,
             agent_name: Some("edge-1".into()),
             queues: None,
+            connections: Some(vec!["warehouse".into()]),
+            variables: Some(Vec::new()),
         }
     }
 
