@@ -1,5 +1,5 @@
-"""The Dags of the end-to-end test: a short and a long one for each queue, and one that asks for
-most of what a task can ask of Airflow."""
+"""The Dags of the end-to-end test: for each queue a short one, a long one, and one that reads a
+connection which Airflow does not have; and one that asks for most of what a task can ask of Airflow."""
 
 import time
 from datetime import timedelta
@@ -85,7 +85,22 @@ def wide(queue: str):
     return tasks()
 
 
+def environment(queue: str):
+    @dag(f"environment_{queue}", schedule=None, default_args={"queue": queue})
+    def tasks():
+        @task
+        def read():
+            connection = Connection.get("warehouse")
+            found = connection.conn_type, connection.host, connection.login, connection.password
+            assert found == ("postgres", "db.example.com", "etl", "of the object"), "the connection came changed"
+
+        read()
+
+    return tasks()
+
+
 for queue in "default", "second":
     short(queue)
     long(queue)
+    environment(queue)
 wide("default")

@@ -45,9 +45,9 @@ class Airlock:
         )
         until("Airlock answers", lambda: self.get("").status == 200, 30, [self.server])
 
-    def follow(self, block: str, **values: str):
+    def follow(self, block: str, page: str = "agents.md", **values: str):
         """Runs a block of the documentation in a shell, as its reader would; its answer, if it is JSON."""
-        argv = ["bash", "-euo", "pipefail", "-c", docs.block(block, **values)]
+        argv = ["bash", "-euo", "pipefail", "-c", docs.block(block, page, **values)]
         done = subprocess.run(argv, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
             raise Unexpected(f"{block}: exit code {done.returncode}: {done.stdout}{done.stderr}")

@@ -21,6 +21,7 @@ class Gate:
         self.start()
         self.connect_workers()
         self.run_tasks()
+        self.environment()
         self.cordon()
         self.cut_off()
         self.go_on()
@@ -44,7 +45,8 @@ class Gate:
         with self.steps("start Airflow"):
             self.airflow.write_settings(self.settings())
             self.airflow.start()
-            self.airflow.wait_for_dags("wide_default", "short_default", "long_default", "short_second")
+            dags = ["wide", "short", "long", "environment"]
+            self.airflow.wait_for_dags(*(f"{dag}_default" for dag in dags), "short_second", "environment_second")
             self.airflow.add_connection("gate_connection", "of the connection")
         with self.steps("airlock doctor finds nothing wrong with it"):
             # Airflow's parts are not well until they have reported for the first time.
@@ -56,7 +58,7 @@ class Gate:
     def connect_workers(self):
         with self.steps("two workers register, each with a token of its own"):
             self.token = self.airlock.follow("token", token_name="one", queue="default")
-            other = self.airlock.follow("token", token_name="two", queue="second")
+            other = self.airlock.follow("limited token", "environment-objects.md", token_name="two", queue="second")
             self.first = self.worker("one", "default", self.token)
             self.second = self.worker("two", "second", other)
             self.both = [self.first, self.second]
@@ -78,6 +80,18 @@ class Gate:
     def run_tasks(self):
         with self.steps("a Dag runs on the first, and asks for most of what tasks can ask"):
             self.airflow.trigger("wide_default").expect_success(self.both)
+
+    def environment(self):
+        with self.steps("a task of the first reads a connection that only Airlock has"):
+            made = self.airlock.follow("connection", "environment-objects.md", password="of the object")
+            self.airflow.trigger("environment_default").expect_success(self.both)
+        with self.steps("the audit log says that it was read, and by whom"):
+            readings = [(r["subjectId"], r["entityId"]) for r in self.airlock.audit_log() if r["outcome"] == "READ"]
+            assert (self.token["id"], made["id"]) in readings, readings
+        with self.steps("the second, whose token does not give it, is refused it"):
+            run = self.airflow.trigger("environment_second")
+            assert run.end(alive=self.both) == "failed", "a task read what its agent token does not give"
+            until("the task's log says so", lambda: run.log_has("read", "Access denied"), 30, self.both)
 
     def cordon(self):
         with self.steps("the second, cordoned, takes no task"):
