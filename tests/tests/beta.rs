@@ -2,7 +2,7 @@
 
 use airlock_contract::{
     Operation,
-    operation::{Beta, Visitor},
+    operation::{Also, Beta, Method, Visitor},
     operations,
 };
 use airlock_tests::{World, on_both};
@@ -295,28 +295,35 @@ on_both! {
         world.get(&platform(&world, "/audit-logs")).await.expect(200);
     }
 
-    /// Each operation is below the one prefix that its declaration says, and not below the other.
+    /// Each operation is below the one prefix that its declaration says, as the declaration says,
+    /// and not below the others.
     async fn operations_are_below_their_own_prefix(world) {
-        struct Rows(Vec<(&'static str, &'static str, Option<Beta>, String)>);
+        struct Rows(Vec<(&'static str, Method, &'static str, Option<Also>)>);
         impl Visitor for Rows {
             fn visit<O: Operation>(&mut self) {
-                self.0.push((O::ID, O::METHOD.as_str(), O::BETA, O::PATH.to_owned()));
+                self.0.push((O::ID, O::METHOD, O::PATH, O::ALSO));
             }
         }
         let mut rows = Rows(Vec::new());
         operations::visit(&mut rows);
         assert!(rows.0.len() >= 32);
-        for (id, method, beta, path) in rows.0 {
+        // Without a token, what is served says 401, and what is not 404 or 405.
+        let is_served = async |method: Method, prefix: &str, path: &str| {
             let path = path.replace("{organizationId}", world.organization.as_str()).replace(['{', '}'], "");
-            for (prefix, there) in [
-                ("/v1", true),
-                ("/iam/v1beta1", beta == Some(Beta::Iam)),
-                ("/platform/v1beta1", beta == Some(Beta::Platform)),
-            ] {
-                // Without a token, what is served says 401, and what is not 404 or 405.
-                let answer = world.call(None, method, &format!("{prefix}{path}"), &Value::Null).await;
-                assert_eq!(answer.status == 401, there, "{id} below {prefix}: {}", answer.status);
-                answer.assert_envelope();
+            let answer = world.call(None, method.as_str(), &format!("{prefix}{path}"), &Value::Null).await;
+            answer.assert_envelope();
+            answer.status == 401
+        };
+        for &(id, method, path, also) in &rows.0 {
+            assert!(is_served(method, "/v1", path).await, "{id}");
+            if let Some(also) = also {
+                assert!(is_served(also.method, also.beta.prefix(), also.path).await, "{id}");
+            }
+            for beta in [Beta::Iam, Beta::Platform, Beta::Labs] {
+                let is_declared = |(_, _, _, also): &(_, _, _, Option<Also>)| *also == Some(Also { beta, method, path });
+                if !rows.0.iter().any(is_declared) {
+                    assert!(!is_served(method, beta.prefix(), path).await, "{id} below {}", beta.prefix());
+                }
             }
         }
     }

@@ -66,7 +66,8 @@ impl Tag {
     }
 }
 
-/// The deprecated v1beta1 interface that serves an operation as well, for the Terraform provider.
+/// An interface beside v1 that serves an operation as well, for the Terraform provider: the two
+/// halves of the deprecated v1beta1, and the previews of what shall be in v1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beta {
     /// Below `/iam/v1beta1`.
@@ -74,6 +75,8 @@ pub enum Beta {
     /// Below `/platform/v1beta1`.
     Platform,
 }
+    /// Below `/labs/v1`.
+    Labs,
 
 impl Beta {
     /// The path prefix of the interface.
@@ -82,8 +85,25 @@ impl Beta {
             Self::Iam => "/iam/v1beta1",
             Self::Platform => "/platform/v1beta1",
         }
+            Self::Labs => "/labs/v1",
     }
 }
+
+    /// Whether some fields have other names there ([`crate::beta`]).
+    pub const fn renames(self) -> bool {
+        matches!(self, Self::Iam | Self::Platform)
+    }
+}
+
+/// How an operation is called at an interface beside v1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Also {
+    /// The interface.
+    pub beta: Beta,
+    /// The HTTP method there.
+    pub method: Method,
+    /// The path below its prefix, with the parameters of v1's path.
+    pub path: &'static str,
 
 /// One operation of the API: the single place that says how it is called and what it needs.
 ///
@@ -102,7 +122,7 @@ pub trait Operation: Send + Sync + 'static {
     /// The status of success: 200, or 204 without a body.
     const STATUS: u16;
     /// Where else it is served.
-    const BETA: Option<Beta>;
+    const ALSO: Option<Also>;
     /// Lines of documentation; the first is the summary.
     const DOC: &'static [&'static str];
 

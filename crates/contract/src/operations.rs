@@ -8,7 +8,7 @@
 //! says what else leads to that status, or for a success what the answer is.
 
 use crate::{
-    operation::{Access, Beta, Method, Operation, Tag, Visitor},
+    operation::{Access, Also, Beta, Method, Operation, Tag, Visitor},
     path::*,
     permissions::{self, Permission},
     wire::*,
@@ -46,7 +46,8 @@ macro_rules! operations {
         $name:ident: $access:ident $method:ident $path:literal
             requires $permission:ident $(at $place:ident)?, path $parameters:ident
             $(, query $query:ident)? $(, body $body:ident)?
-            => $status:literal $($output:ident)? $(, also $beta:ident)?;
+            => $status:literal $($output:ident)?
+            $(, also $beta:ident $($beta_method:ident $beta_path:literal)?)?;
     )*})*) => {
         $($(
             $(#[doc = $doc])+
@@ -59,7 +60,13 @@ macro_rules! operations {
                 const ACCESS: Access = Access::$access;
                 const TAG: Tag = Tag::$tag;
                 const STATUS: u16 = $status;
-                const BETA: Option<Beta> = or!(($( { Some(Beta::$beta) } )?) None);
+                const ALSO: Option<Also> = or!(($( {
+                    Some(Also {
+                        beta: Beta::$beta,
+                        method: or!(($( { Method::$beta_method } )?) { Method::$method }),
+                        path: or!(($($beta_path)?) $path),
+                    })
+                } )?) None);
                 const DOC: &'static [&'static str] = &[$($doc),+];
 
                 type Permission = permissions::$permission;

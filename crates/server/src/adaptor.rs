@@ -8,7 +8,7 @@
 use std::{collections::HashMap, future::Future, sync::Arc};
 
 use airlock_contract::{
-    Operation, Time, beta, id::Id, openapi, operation::Beta, permissions::Permission, permissions::scope::Scope,
+    Operation, Time, beta, id::Id, openapi, permissions::Permission, permissions::scope::Scope,
 };
 use airlock_core::{
     Error, Result,
@@ -94,12 +94,13 @@ pub(crate) struct Handlers;
 pub(crate) struct Route {
     app: App,
     query: QueryReader,
-    beta: Option<Beta>,
+    /// Whether it has the names of v1beta1.
+    renames: bool,
 }
 
 impl Route {
-    pub(crate) fn new<O: Operation>(app: &App, beta: Option<Beta>) -> Arc<Self> {
-        Arc::new(Self { app: app.clone(), query: QueryReader::of::<O>(), beta })
+    pub(crate) fn new<O: Operation>(app: &App, renames: bool) -> Arc<Self> {
+        Arc::new(Self { app: app.clone(), query: QueryReader::of::<O>(), renames })
     }
 }
 
@@ -235,7 +236,7 @@ async fn prepare<'a, O: Operation>(
     let Path(path) = path.map_err(|_| Error::NotFound(format!("path {}", shown_path(parts.uri.path())).into()))?;
     let path = input::path::<O>(path)?;
     let query = route.query.read(parts.uri.query())?;
-    let body = input::body::<O>(&parts.headers, body, route.beta.is_some()).await?;
+    let body = input::body::<O>(&parts.headers, body, route.renames).await?;
 
     let target = O::target(&path, &body).target();
     let db = app.store.read().await?;
@@ -248,7 +249,7 @@ fn answer<O: Operation>(route: &Route, output: &O::Output) -> Result<Response> {
     if !openapi::has_output::<O>() {
         return Ok(StatusCode::from_u16(O::STATUS).map_err(Error::internal)?.into_response());
     }
-    let json = if route.beta.is_some() {
+    let json = if route.renames {
         let mut value = serde_json::to_value(output).map_err(Error::internal)?;
         beta::answer(O::TAG, &mut value);
         serde_json::to_vec(&value)

@@ -113,7 +113,7 @@ impl QueryReader {
 ///
 /// [`Error::Invalid`] naming each field that is wrong; [`Error::TooLarge`];
 /// [`Error::UnsupportedMediaType`].
-pub(crate) async fn body<O: Operation>(headers: &HeaderMap, body: Body, is_beta: bool) -> Result<O::Body> {
+pub(crate) async fn body<O: Operation>(headers: &HeaderMap, body: Body, renames: bool) -> Result<O::Body> {
     if !openapi::has_body::<O>() {
         return read_checked(Value::Null); // clients that send one to a rotate are not refused
     }
@@ -128,7 +128,7 @@ pub(crate) async fn body<O: Operation>(headers: &HeaderMap, body: Body, is_beta:
     if !value.is_object() {
         return Err(Error::field("type", "body", "must be a JSON object"));
     }
-    if !is_beta {
+    if !renames {
         return read_checked(value);
     }
     beta::request(O::TAG, &mut value);

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use airlock_contract::{Operation, for_each_operation, operation::Beta, operations::*};
+use airlock_contract::{Method, Operation, for_each_operation, operations::*};
 use airlock_core::Error;
 use axum::{
     Router,
     extract::Request,
-    http::Method,
-    middleware,
+    http, middleware,
     routing::{MethodFilter, get, on},
 };
 
@@ -30,14 +29,13 @@ pub fn router(app: App) -> Router {
         (Inquiry $operation:ident) => { router = mount!(@ $operation inquire); };
         (@ $operation:ident $kind:ident) => {{
             let mut router = router;
-            for (prefix, beta) in prefixes::<$operation>() {
-                let route = Route::new::<$operation>(&app, beta);
+            for door in doors::<$operation>() {
+                let route = Route::new::<$operation>(&app, door.renames);
                 let handler = move |positions: Positions, request: Request| {
                     adaptor::$kind::<$operation>(route.clone(), positions, request)
                 };
-                let path = format!("{prefix}{}", by_position($operation::PATH));
-                names.add(&path, method::<$operation>(), $operation::ID);
-                router = router.route(&path, on(filter::<$operation>(), handler));
+                names.add(&door.path, method(door.method), $operation::ID);
+                router = router.route(&door.path, on(filter(door.method), handler));
             }
             router
         }};
@@ -58,13 +56,27 @@ pub fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state((app, Arc::new(names)), observe::layer))
 }
 
+/// A place where an operation is served.
+struct Door {
+    method: Method,
+    path: String,
+    /// Whether it has the names of v1beta1.
+    renames: bool,
+}
+
 /// Where an operation is served.
 ///
 /// The stock CLI calls `/v1` + the path that it finds in `/spec/v1.0`, and there the paths have
 /// their `/v1` already: it arrives at `/v1/v1`.
-fn prefixes<O: Operation>() -> impl Iterator<Item = (&'static str, Option<Beta>)> {
-    let beta = O::BETA.map(|beta| (beta.prefix(), Some(beta)));
-    [("/v1", None), ("/v1/v1", None)].into_iter().chain(beta)
+fn doors<O: Operation>() -> impl Iterator<Item = Door> {
+    let path = |prefix, path| format!("{prefix}{}", by_position(path));
+    let v1 = move |prefix| Door { method: O::METHOD, path: path(prefix, O::PATH), renames: false };
+    let also = O::ALSO.map(|also| Door {
+        method: also.method,
+        path: path(also.beta.prefix(), also.path),
+        renames: also.beta.renames(),
+    });
+    ["/v1", "/v1/v1"].map(v1).into_iter().chain(also)
 }
 
 /// A path whose parameters are named by their position, for the router wants the same name at the
@@ -78,19 +90,19 @@ fn by_position(path: &str) -> String {
     parts.collect::<Vec<_>>().join("/")
 }
 
-fn filter<O: Operation>() -> MethodFilter {
-    match O::METHOD {
-        airlock_contract::Method::Get => MethodFilter::GET,
-        airlock_contract::Method::Post => MethodFilter::POST,
-        airlock_contract::Method::Delete => MethodFilter::DELETE,
+fn filter(method: Method) -> MethodFilter {
+    match method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Delete => MethodFilter::DELETE,
     }
 }
 
-fn method<O: Operation>() -> Method {
-    match O::METHOD {
-        airlock_contract::Method::Get => Method::GET,
-        airlock_contract::Method::Post => Method::POST,
-        airlock_contract::Method::Delete => Method::DELETE,
+fn method(method: Method) -> http::Method {
+    match method {
+        Method::Get => http::Method::GET,
+        Method::Post => http::Method::POST,
+        Method::Delete => http::Method::DELETE,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use airlock_contract::{
     Access, Method, Operation, Tag,
-    operation::Beta,
+    operation::Also,
     path::Root,
     wire::{NoBody, NoOutput, NoQuery},
 };
@@ -16,7 +16,7 @@ impl Operation for Open {
     const ACCESS: Access = Access::Read;
     const TAG: Tag = Tag::Organization;
     const STATUS: u16 = 204;
-    const BETA: Option<Beta> = None;
+    const ALSO: Option<Also> = None;
     const DOC: &'static [&'static str] = &["Open."];
     type Path = Root;
     type Query = NoQuery;
