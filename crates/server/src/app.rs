@@ -2,12 +2,22 @@
 
 use std::sync::Arc;
 
-use airlock_core::{Env, Result, keyring::Keyring};
+use airlock_contract::DeploymentId;
+use airlock_core::{Env, Result, api_token::TokenHash, keyring::Keyring};
 use airlock_store::Store;
 
 use crate::{
-    airflow::Airflows, authenticate::Sessions, cutoffs::Wake, gate::Gate, health::Health, limits::Limits,
-    metrics::Metrics, refusals::Refusals, settings::Settings, usage::Usage,
+    airflow::{self, Airflow},
+    authenticate::{self, Session},
+    cutoffs::Wake,
+    gate::Gate,
+    health::Health,
+    limits::Limits,
+    metrics::Metrics,
+    refusals::Refusals,
+    remembered::Remembered,
+    settings::Settings,
+    usage::Usage,
 };
 
 /// The server's state. Cloning is cheap.
@@ -20,8 +30,9 @@ pub struct Shared {
     pub(crate) keys: Keyring,
     pub(crate) env: Env,
     pub(crate) settings: Settings,
-    pub(crate) sessions: Sessions,
-    pub(crate) airflows: Airflows,
+    /// Callers, by the hash of their token.
+    pub(crate) sessions: Remembered<TokenHash, Session>,
+    pub(crate) airflows: Remembered<DeploymentId, Airflow>,
     pub(crate) limits: Limits,
     pub(crate) usage: Usage,
     pub(crate) refusals: Refusals,
@@ -43,8 +54,8 @@ impl App {
     pub fn new(store: Store, keys: Keyring, env: Env, settings: Settings) -> Self {
         let metrics = Metrics::new(&store);
         Self(Arc::new(Shared {
-            sessions: Sessions::new(),
-            airflows: Airflows::new(),
+            sessions: Remembered::new(authenticate::REMEMBERED),
+            airflows: Remembered::new(airflow::REMEMBERED),
             limits: Limits::new(&settings.rate_limits),
             usage: Usage::default(),
             refusals: Refusals::new(metrics.refusals()),

@@ -18,12 +18,11 @@ use airlock_core::{
 };
 use airlock_store::{api_tokens, callers, upkeep::UsedToken};
 use axum::http::{HeaderMap, header};
-use quick_cache::sync::Cache;
 
 use crate::{App, verify};
 
-/// Callers that are remembered.
-const REMEMBERED: usize = 10_000;
+/// How many callers are remembered.
+pub(crate) const REMEMBERED: usize = 10_000;
 
 /// Longer values are none of ours.
 const LONGEST: usize = 8192;
@@ -31,28 +30,11 @@ const LONGEST: usize = 8192;
 /// How often the use of a remembered token is noted, in microseconds.
 const NOTE_EVERY: i64 = 1_000_000;
 
-/// Callers by the hash of their token, each with the revision of the store at which it was read.
-/// An entry is good while the store is at that revision; while the store has none, because nobody
-/// knows what other replicas have changed, nothing is remembered.
-pub(crate) struct Sessions(Cache<TokenHash, Remembered>);
-
-#[derive(Clone)]
-struct Remembered {
-    revision: u64,
-    session: Arc<Session>,
-}
-
 /// An authenticated caller.
 pub(crate) struct Session {
     pub(crate) caller: Caller,
     /// When the use of its token was last noted, in microseconds since the Unix epoch.
     noted: AtomicI64,
-}
-
-impl Sessions {
-    pub(crate) fn new() -> Self {
-        Self(Cache::new(REMEMBERED))
-    }
 }
 
 /// Finds out who makes a request.
@@ -116,19 +98,11 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str> {
 
 /// Whoever has the live token or session of a hash, whether its time is over or not.
 pub(crate) async fn find(app: &App, hash: &TokenHash) -> Result<Option<Arc<Session>>> {
-    // Read before the database is: a change that is acknowledged meanwhile makes the entry stale.
-    let revision = app.store.authority_revision();
-    if let (Some(revision), Some(known)) = (revision, app.sessions.0.get(hash))
-        && known.revision == revision
-    {
-        return Ok(Some(known.session));
-    }
-    let Some(caller) = callers::authenticate(&app.store.read().await?, hash).await? else { return Ok(None) };
-    let session = Arc::new(Session { caller, noted: AtomicI64::new(0) });
-    if let Some(revision) = revision {
-        app.sessions.0.insert(*hash, Remembered { revision, session: Arc::clone(&session) });
-    }
-    Ok(Some(session))
+    let read = async |db| {
+        let caller = callers::authenticate(&db, hash).await?;
+        Ok(caller.map(|caller| Session { caller, noted: AtomicI64::new(0) }))
+    };
+    app.sessions.get(&app.store, hash, read).await
 }
 
 /// What to tell a caller whose time is over.

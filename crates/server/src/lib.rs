@@ -35,6 +35,7 @@ mod record;
 mod refusals;
 mod request;
 mod router;
+mod remembered;
 mod settings;
 mod upkeep;
 mod usage;

@@ -15,7 +15,6 @@ use airlock_store::{
     airflows,
     deployments::{Variable, VariableValue},
 };
-use quick_cache::sync::Cache;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{App, handlers::deployments::identity};
@@ -26,8 +25,8 @@ pub(crate) const BASE_URL: &str = "AIRFLOW__API__BASE_URL";
 /// The Airflow's signing secret, for edge3 below 5.0.
 pub(crate) const JWT_SECRET: &str = "AIRFLOW__API_AUTH__JWT_SECRET";
 
-/// Deployments whose Airflow is remembered.
-const REMEMBERED: usize = 50_000;
+/// How many Deployments' Airflows are remembered.
+pub(crate) const REMEMBERED: usize = 50_000;
 
 /// A Deployment's Airflow.
 pub(crate) struct Airflow {
@@ -51,16 +50,6 @@ pub(crate) struct Address {
     pub(crate) signing: Signing,
 }
 
-/// Airflows that are remembered, each with the revision at which it was read; as
-/// [`crate::authenticate::Sessions`].
-pub(crate) struct Airflows(Cache<DeploymentId, (u64, Arc<Airflow>)>);
-
-impl Airflows {
-    pub(crate) fn new() -> Self {
-        Self(Cache::new(REMEMBERED))
-    }
-}
-
 impl Airflow {
     /// The Airflow of a Deployment; `None` when there is no such Deployment.
     ///
@@ -68,21 +57,11 @@ impl Airflow {
     ///
     /// Those of the database; [`Error::Internal`] when a secret does not open.
     pub(crate) async fn of(app: &App, deployment: &DeploymentId) -> Result<Option<Arc<Self>>> {
-        // Read before the database is: a change that is acknowledged meanwhile makes the entry stale.
-        let revision = app.store.authority_revision();
-        if let (Some(revision), Some((known, airflow))) = (revision, app.airflows.0.get(deployment))
-            && known == revision
-        {
-            return Ok(Some(airflow));
-        }
-        let Some((record, variables)) = airflows::find(&app.store.read().await?, deployment).await? else {
-            return Ok(None);
+        let read = async |db| {
+            let found = airflows::find(&db, deployment).await?;
+            found.map(|(record, variables)| Self::read(app, record, &variables)).transpose()
         };
-        let airflow = Arc::new(Self::read(app, record, &variables)?);
-        if let Some(revision) = revision {
-            app.airflows.0.insert(deployment.clone(), (revision, Arc::clone(&airflow)));
-        }
-        Ok(Some(airflow))
+        app.airflows.get(&app.store, deployment, read).await
     }
 
     /// Whether agents may call from an address; `None` is one that nobody knows.
