@@ -57,7 +57,9 @@ HERE = f"/organizations/{ORGANIZATION}"
 WORKSPACE = api("GET", f"{HERE}/workspaces?sorts=createdAt:asc")["workspaces"][0]["id"]
 DEPLOYMENT = api("GET", f"{HERE}/deployments?sorts=createdAt:asc")["deployments"][0]["id"]
 OWNER = api("GET", f"{HERE}/tokens?sorts=createdAt:asc")["tokens"][0]["id"]
-PROTECTED = {ORGANIZATION, WORKSPACE, DEPLOYMENT, OWNER}
+RANGES = f"{HERE}/allowed-ip-address-ranges"
+THIS_MACHINE = api("POST", RANGES, {"ipAddressRange": "127.0.0.0/8"})["id"]
+PROTECTED = {ORGANIZATION, WORKSPACE, DEPLOYMENT, OWNER, THIS_MACHINE}
 
 PERMISSIONS = {
     scope: [
@@ -126,11 +128,21 @@ def new_role(_request):
     return api("POST", f"{HERE}/roles", body)["id"]
 
 
+def fresh_range():
+    number = next(numbers)
+    return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/32"
+
+
+def new_range(_request):
+    return api("POST", RANGES, {"ipAddressRange": fresh_range()})["id"]
+
+
 NEW = {
     "workspaceId": new_workspace,
     "deploymentId": new_deployment,
     "agentId": new_agent,
     "agentTokenId": new_agent_token,
+    "allowedIpAddressRangeId": new_range,
     "tokenId": new_token,
     "environmentObjectId": new_environment_object,
     "roleId": new_role,
@@ -223,6 +235,10 @@ def real_body(operation, body, turn):
     if operation in ("CreateDeployment", "UpdateDeployment"):
         body["workspaceId"] = WORKSPACE
         real_deployment(body)
+    elif operation == "CreateAllowedIpAddressRange":
+        body["ipAddressRange"] = fresh_range()
+    elif operation == "BulkCreateAllowedIpAddressRanges":
+        body["allowedIpAddressRanges"] = [fresh_range() for _ in range(1 + turn % 3)]
     elif operation == "CreateApiToken":
         scope = body.get("scope")
         if scope in ROLES:

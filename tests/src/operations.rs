@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use airlock_contract::{
-    Access, AgentId, AgentTokenId, ApiTokenId, DeploymentId, EnvironmentObjectId, InviteId, Operation, OrganizationId,
-    RoleId, TeamId, UserId, WorkspaceId,
+    Access, AgentId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, DeploymentId, EnvironmentObjectId, InviteId,
+    Operation, OrganizationId, RoleId, TeamId, UserId, WorkspaceId,
     id::Id,
     openapi::{body_example, has_body, path_parameters, query_parameters},
     operation::{Method, Visitor},
@@ -108,6 +108,8 @@ impl Things {
         things.0.extend([(UserId::EXAMPLE, id("userId")), (InviteId::EXAMPLE, id("inviteId"))]);
         let team = json!({"name": "analysts", "memberIds": [id("userId")]});
         things.add::<TeamId>(world, &world.path("/teams"), team).await;
+        let here = json!({"ipAddressRange": "127.0.0.1/32"});
+        things.add::<AllowedIpAddressRangeId>(world, &world.path("/allowed-ip-address-ranges"), here).await;
         world.clock.advance(90);
         things
     }

@@ -1,6 +1,6 @@
 //! A server with its first records, and people to call it.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use airlock_contract::{AgentId, DeploymentId, OrganizationId, WorkspaceId, id::Id};
 use airlock_core::{Env, keyring::Keyring};
@@ -9,6 +9,7 @@ use airlock_store::{Membership, Store};
 use axum::{
     Router,
     body::Body,
+    extract::ConnectInfo,
     http::{HeaderMap, Request, Response},
 };
 use http_body_util::BodyExt;
@@ -119,7 +120,8 @@ impl World {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let router = self.router.clone();
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
         format!("http://{address}")
     }
 
@@ -129,6 +131,27 @@ impl World {
             // The first throw is for the request's own id.
             let throws: Vec<_> = std::iter::once(None).chain(examples.iter().copied().map(Some)).collect();
             dice.load(&throws);
+        }
+    }
+
+    /// Another replica of the server, on the same PostgreSQL.
+    pub async fn replica(&self) -> Self {
+        let Database::Postgres(url) = &self.database else { panic!("on SQLite there is one process") };
+        let database = Database::Postgres(url.clone());
+        let store = open(&database).await;
+        let keys = Keyring::parse(MASTER_KEY).expect("a master key");
+        let app = App::new(store, keys, self.env.clone(), Settings::default());
+        Self {
+            router: router(app.clone()),
+            app,
+            database,
+            clock: self.clock.clone(),
+            env: self.env.clone(),
+            dice: None,
+            organization: self.organization.clone(),
+            workspace: self.workspace.clone(),
+            deployment: self.deployment.clone(),
+            owner: self.owner.clone(),
         }
     }
 
@@ -158,9 +181,22 @@ impl World {
         String::from_utf8(bytes.to_vec()).expect("UTF-8")
     }
 
-    /// Calls with a token, or without; `body` is `Value::Null` for none.
+    /// Calls from this machine, with a token or without; `body` is `Value::Null` for none.
     pub async fn call(&self, token: Option<&str>, method: &str, path: &str, body: &Value) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
+        self.call_from("127.0.0.1", token, method, path, body).await
+    }
+
+    /// Calls from an address.
+    pub async fn call_from(
+        &self,
+        address: &str,
+        token: Option<&str>,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
+        let peer = SocketAddr::new(address.parse().expect("an address"), 4711);
+        let mut request = Request::builder().method(method).uri(path).extension(ConnectInfo(peer));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -304,6 +340,7 @@ async fn open(database: &Database) -> Store {
 const TABLES: &[&str] = &[
     "subjects",
     "organizations",
+    "allowed_ip_address_ranges",
     "workspaces",
     "deployments",
     "deployment_variables",

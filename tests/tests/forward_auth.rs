@@ -209,7 +209,8 @@ on_both! {
         // Nobody is believed who was not named as a proxy; and who has no address is nowhere.
         assert_no(&ask_from(&world, &value, "198.51.100.1", &["203.0.113.7"]).await, 403, &outside);
         assert_eq!(ask_from(&world, &value, "203.0.113.7", &["198.51.100.1"]).await.status, 200);
-        assert_no(&ask(&world, &value).await, 403, &outside);
+        let nowhere = Request::get(door(&world)).header("authorization", format!("Bearer {value}"));
+        assert_no(&world.send(nowhere.body(Body::empty()).expect("a request")).await, 403, &outside);
         set_remote(&world, json!({"enabled": true})).await;
         assert_eq!(ask_from(&world, &value, "198.51.100.1", &[]).await.status, 200);
     }

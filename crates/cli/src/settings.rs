@@ -16,7 +16,7 @@ use std::{
 };
 
 use airlock_core::address::Ranges;
-use airlock_server::{GateSettings, RateLimits, Settings};
+use airlock_server::{AllowedRanges, GateSettings, RateLimits, Settings};
 use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
@@ -139,6 +139,12 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_TRUSTED_PROXIES", value_name = "RANGES", default_value = "", hide_default_value = true, value_parser = ranges)]
     trusted_proxies: Ranges,
 
+    /// How the allowed IP address ranges of Organizations are kept. `guarded`: nobody is let in from
+    /// elsewhere, or can remove what lets them in themselves. `unguarded`: they can. `ignored`:
+    /// everybody is let in, so that somebody who was locked out can mend the ranges.
+    #[arg(long, env = "AIRLOCK_ALLOWED_RANGES", value_name = "MODE", value_enum, default_value_t = AllowedRangesMode::Guarded)]
+    allowed_ranges: AllowedRangesMode,
+
     /// The largest piece of a task's log that goes through the gate, in bytes. A stock worker sends
     /// up to 3 MiB at once; a job whose piece is refused is lost.
     #[arg(long, env = "AIRLOCK_GATE_LOG_BYTES", value_name = "BYTES", default_value_t = GateSettings::default().logs_body)]
@@ -182,6 +188,27 @@ pub(crate) enum AdminListen {
     Off,
     /// At an address.
     At(SocketAddr),
+}
+
+/// How the allowed IP address ranges of Organizations are kept.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum AllowedRangesMode {
+    /// Nobody is let in from elsewhere, and nobody can remove what lets them in themselves.
+    Guarded,
+    /// Nobody is let in from elsewhere, and whoever removes ranges may be locked out by that.
+    Unguarded,
+    /// Everybody is let in. For as long as it takes to mend the ranges of somebody locked out.
+    Ignored,
+}
+
+impl From<AllowedRangesMode> for AllowedRanges {
+    fn from(mode: AllowedRangesMode) -> Self {
+        match mode {
+            AllowedRangesMode::Guarded => Self::Guarded,
+            AllowedRangesMode::Unguarded => Self::Unguarded,
+            AllowedRangesMode::Ignored => Self::Ignored,
+        }
+    }
 }
 
 /// The form of the log.
@@ -264,6 +291,7 @@ impl ServerSettings {
             audit_retention_days: NonZeroU32::new(self.audit_retention_days),
             refusals_kept: self.refusals_kept,
             trusted_proxies: self.trusted_proxies.clone(),
+            allowed_ranges: self.allowed_ranges.into(),
             gate: GateSettings {
                 json_body: self.gate_body_bytes,
                 logs_body: self.gate_log_bytes,

@@ -114,6 +114,8 @@ ids! {
     AgentId "agent" "cmjuohs006u2awrutlcu6vwj6"
     /// The id of a job that was handed to an agent.
     AgentJobId "job" "cmjuohs00j3cm9lrrdcow5k4u"
+    /// The id of an allowed IP address range.
+    AllowedIpAddressRangeId "allowed IP address range" "cmjuohs004hiv766f4pegegq4"
     /// The id of an API token: the credential of an automation that calls this API.
     ApiTokenId "API token" "cmjuohs00ejdwei1lqqpugr2q"
     /// The id of an environment object: a connection, a variable or a metrics export.

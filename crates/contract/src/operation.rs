@@ -47,6 +47,7 @@ pub enum Access {
 pub enum Tag {
     Agent,
     AgentToken,
+    AllowedIpAddressRange,
     ApiToken,
     Authorization,
     Deployment,
@@ -74,9 +75,9 @@ pub enum Beta {
     Iam,
     /// Below `/platform/v1beta1`.
     Platform,
-}
     /// Below `/labs/v1`.
     Labs,
+}
 
 impl Beta {
     /// The path prefix of the interface.
@@ -84,10 +85,9 @@ impl Beta {
         match self {
             Self::Iam => "/iam/v1beta1",
             Self::Platform => "/platform/v1beta1",
-        }
             Self::Labs => "/labs/v1",
+        }
     }
-}
 
     /// Whether some fields have other names there ([`crate::beta`]).
     pub const fn renames(self) -> bool {
@@ -104,6 +104,7 @@ pub struct Also {
     pub method: Method,
     /// The path below its prefix, with the parameters of v1's path.
     pub path: &'static str,
+}
 
 /// One operation of the API: the single place that says how it is called and what it needs.
 ///

@@ -165,6 +165,59 @@ operations! {
             requires DeploymentAgentTokensDelete, path OneAgentToken
             => 204, also Iam;
     }
+    AllowedIpAddressRange {
+        /// List allowed IP address ranges.
+        ///
+        /// The addresses from which the Organization can be reached: its API, and by agents its
+        /// Deployments. When there are none, it can be reached from everywhere.
+        ListAllowedIpAddressRanges: Read Get "/organizations/{organizationId}/allowed-ip-address-ranges"
+            requires OrganizationAllowedIpAddressRangesGet, path InOrganization, query ListAllowedIpAddressRangesQuery
+            => 200 AllowedIpAddressRangesPaginated, also Iam;
+        /// Allow an IP address range.
+        ///
+        /// The first range closes the Organization for all addresses that are not in it, from the
+        /// next request on; so it must hold the address that this request comes from.
+        ///
+        /// 200: The range that is allowed now.
+        /// 400: It is the first range, and does not hold the caller's address.
+        /// 400: The range is allowed already, or the Organization has as many as it can have: 1000.
+        CreateAllowedIpAddressRange: Write Post "/organizations/{organizationId}/allowed-ip-address-ranges"
+            requires OrganizationAllowedIpAddressRangesCreate, path InOrganization,
+            body CreateAllowedIpAddressRangeRequest
+            => 200 AllowedIpAddressRange, also Iam;
+        /// Allow several IP address ranges.
+        ///
+        /// All of them, or none. When they are the Organization's first, one of them must hold the
+        /// address that this request comes from.
+        ///
+        /// 400: They are the first ranges, and none of them holds the caller's address.
+        /// 400: One of them is there more than once, or the Organization would have more than it
+        /// can have: 1000.
+        /// 409: One of them is allowed already.
+        BulkCreateAllowedIpAddressRanges: Write Post "/organizations/{organizationId}/allowed-ip-address-ranges/bulk-create"
+            requires OrganizationAllowedIpAddressRangesCreate, path InOrganization,
+            body BulkCreateAllowedIpAddressRangesRequest
+            => 200 AllowedIpAddressRanges, also Labs Post "/organizations/{organizationId}/allowed-ip-address-ranges";
+        /// Allow several IP address ranges no longer.
+        ///
+        /// All of them, or none; acts on the next request. When none is left, the Organization can
+        /// be reached from everywhere.
+        ///
+        /// 400: No other range holds the caller's address, who would be locked out.
+        BulkDeleteAllowedIpAddressRanges: Write Post "/organizations/{organizationId}/allowed-ip-address-ranges/bulk-delete"
+            requires OrganizationAllowedIpAddressRangesDelete, path InOrganization,
+            body BulkDeleteAllowedIpAddressRangesRequest
+            => 204, also Labs Delete "/organizations/{organizationId}/allowed-ip-address-ranges";
+        /// Allow an IP address range no longer.
+        ///
+        /// Acts on the next request. When none is left, the Organization can be reached from
+        /// everywhere.
+        ///
+        /// 400: No other range holds the caller's address, who would be locked out.
+        DeleteAllowedIpAddressRange: Write Delete "/organizations/{organizationId}/allowed-ip-address-ranges/{allowedIpAddressRangeId}"
+            requires OrganizationAllowedIpAddressRangesDelete, path OneAllowedIpAddressRange
+            => 204, also Iam;
+    }
     ApiToken {
         /// List API tokens.
         ///

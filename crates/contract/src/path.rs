@@ -1,8 +1,8 @@
 //! The parameters that paths carry, and the scope that each set of them names.
 
 use crate::{
-    AgentId, AgentTokenId, ApiTokenId, DeploymentId, EnvironmentObjectId, InviteId, OrganizationId, RoleId, TeamId,
-    UserId, WorkspaceId,
+    AgentId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, DeploymentId, EnvironmentObjectId, InviteId,
+    OrganizationId, RoleId, TeamId, UserId, WorkspaceId,
     id::Id,
     permissions::scope,
     wire::{CreateDeploymentRequest, deployment},
@@ -71,6 +71,10 @@ paths! {
     OneAgent { organization_id: OrganizationId, deployment_id: DeploymentId, agent_id: AgentId }
     /// `.../deployments/{deploymentId}/agent-tokens/{agentTokenId}`
     OneAgentToken { organization_id: OrganizationId, deployment_id: DeploymentId, agent_token_id: AgentTokenId }
+    /// `.../allowed-ip-address-ranges/{allowedIpAddressRangeId}`
+    OneAllowedIpAddressRange {
+        organization_id: OrganizationId, allowed_ip_address_range_id: AllowedIpAddressRangeId
+    }
     /// `.../tokens/{tokenId}`
     OneApiToken { organization_id: OrganizationId, token_id: ApiTokenId }
     /// `.../environment-objects/{environmentObjectId}`
@@ -122,7 +126,7 @@ macro_rules! organization_scoped {
         }
     )*};
 }
-organization_scoped!(InOrganization OneApiToken OneEnvironmentObject OneInvite OneRole OneTeam OneTeamMember OneUser);
+organization_scoped!(InOrganization OneAllowedIpAddressRange OneApiToken OneEnvironmentObject OneInvite OneRole OneTeam OneTeamMember OneUser);
 
 impl From<&InWorkspace> for scope::Workspace {
     fn from(path: &InWorkspace) -> Self {

@@ -10,6 +10,8 @@ use ipnet::{IpNet, Ipv4Net};
 
 /// Address ranges in CIDR form (RFC 4632, RFC 4291 section 2.3). IPv4 addresses that are written
 /// as IPv6 (`::ffff:10.0.0.1`, RFC 4291 section 2.5.5.2) count as IPv4, here and in what is asked.
+///
+/// A thousand are asked as fast as one: they are kept merged and in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ranges(Vec<IpNet>);
 
@@ -20,7 +22,8 @@ impl Ranges {
     ///
     /// The first text that is no range.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, &'a str> {
-        texts.into_iter().map(|text| range(text.trim()).ok_or(text)).collect::<Result<_, _>>().map(Self)
+        let ranges = texts.into_iter().map(|text| range(text.trim()).ok_or(text)).collect::<Result<_, _>>()?;
+        Ok(Self(IpNet::aggregate(&ranges)))
     }
 
     /// Whether there are none.
@@ -28,11 +31,29 @@ impl Ranges {
         self.0.is_empty()
     }
 
+    /// Whether these ranges let an address in that may be unknown; all are let in when there are
+    /// no ranges.
+    pub fn admit(&self, address: Option<IpAddr>) -> bool {
+        self.is_empty() || address.is_some_and(|address| self.contains(address))
+    }
+
     /// Whether the address is in one of the ranges.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|range| range.contains(&address))
+        // They do not overlap, so it can only be in the last one that does not begin behind it.
+        let behind = self.0.partition_point(|range| range.network() <= address);
+        self.0[..behind].last().is_some_and(|range| range.contains(&address))
     }
+}
+
+/// What all spellings of a range share, and what sorts as addresses do: first IPv4, then IPv6.
+/// `None` when the text is no range.
+pub fn sort_key(text: &str) -> Option<String> {
+    let range = range(text)?;
+    Some(match range.network() {
+        IpAddr::V4(four) => format!("4 {:08x}/{:03}", u32::from(four), range.prefix_len()),
+        IpAddr::V6(six) => format!("6 {:032x}/{:03}", u128::from(six), range.prefix_len()),
+    })
 }
 
 fn range(text: &str) -> Option<IpNet> {
@@ -102,6 +123,24 @@ mod tests {
             assert_eq!(Ranges::parse(["::1", bad]), Err(bad));
         }
         assert!(Ranges::default().is_empty() && !Ranges::default().contains(ip("::1")));
+        for everywhere in ["0.0.0.0/0,::/0", "::/0,0.0.0.0/1,128.0.0.0/1,10.0.0.0/8"] {
+            for any in ["0.0.0.0", "255.255.255.255", "::", "ffff::ffff"] {
+                assert!(ranges(everywhere).contains(ip(any)), "{any} in {everywhere}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_key_of_a_range_is_that_of_its_addresses() {
+        for same in
+            [["10.1.2.3/8", "10.0.0.0/8"], ["::ffff:10.0.0.0/104", "10.0.0.0/8"], ["2001:DB8:0::/32", "2001:db8::/32"]]
+        {
+            assert_eq!(sort_key(same[0]), sort_key(same[1]), "{same:?}");
+        }
+        let ascending =
+            ["9.0.0.0/8", "10.0.0.0/8", "10.0.0.0/16", "10.0.0.0/24", "203.0.113.7/32", "::/0", "2001:db8::/32"];
+        assert!(ascending.map(sort_key).is_sorted_by(|a, b| a < b && a.is_some()));
+        assert_eq!(sort_key("elsewhere"), None);
     }
 
     #[test]
@@ -136,6 +175,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn merged_ranges_hold_what_one_of_them_holds(
+            nets in prop::collection::vec((any::<[u8; 4]>(), 0_u8..=32), 0..12),
+            address in any::<[u8; 4]>(),
+        ) {
+            let one = |(four, length): &([u8; 4], u8)| Ipv4Net::new((*four).into(), *length).expect("a length");
+            let texts: Vec<String> = nets.iter().map(|net| one(net).to_string()).collect();
+            let merged = Ranges::parse(texts.iter().map(String::as_str)).expect("ranges");
+            let expected = nets.iter().any(|net| one(net).contains(&std::net::Ipv4Addr::from(address)));
+            prop_assert_eq!(merged.contains(IpAddr::from(address)), expected);
+        }
+
         #[test]
         fn what_a_client_adds_on_the_left_changes_nothing(left in "\\PC{0,60}", client in any::<[u8; 4]>()) {
             let trusted = ranges("10.0.0.0/8");

@@ -5,11 +5,9 @@
 //! handler cannot be reached without the policy's proof, because there is no other way to make a
 //! [`Call`].
 
-use std::{collections::HashMap, future::Future, sync::Arc};
+use std::{collections::HashMap, future::Future, net::IpAddr, sync::Arc};
 
-use airlock_contract::{
-    Operation, Time, beta, id::Id, openapi, permissions::Permission, permissions::scope::Scope,
-};
+use airlock_contract::{Operation, Time, beta, id::Id, openapi, permissions::Permission, permissions::scope::Scope};
 use airlock_core::{
     Error, Result,
     policy::{self, Caller, Granted},
@@ -27,13 +25,13 @@ use axum::{
 };
 
 use crate::{
-    App,
+    App, allow_list,
     authenticate::{Session, authenticate},
     change::{self, Change},
     envelope,
     input::{self, QueryReader},
     record,
-    request::shown_path,
+    request::{shown_path, source_ip},
 };
 
 /// A request that was authenticated, read, and authorized.
@@ -45,12 +43,18 @@ pub(crate) struct Call<'a, O: Operation> {
     pub(crate) query: &'a O::Query,
     pub(crate) body: &'a O::Body,
     pub(crate) now: Time,
+    parts: &'a Parts,
 }
 
 impl<O: Operation> Call<'_, O> {
     /// Who changes something in this call, and when.
     pub(crate) fn stamp(&self) -> Stamp {
         Stamp { at: self.now, by: self.caller.id.clone() }
+    }
+
+    /// The address that this call comes from, if anybody knows it.
+    pub(crate) fn source_ip(&self) -> Option<IpAddr> {
+        source_ip(self.app, self.parts)
     }
 }
 
@@ -128,6 +132,7 @@ impl<O: Operation> Asked<'_, O> {
             query: &self.query,
             body: &self.body,
             now: app.env.now(),
+            parts: self.parts,
         }
     }
 }
@@ -233,6 +238,7 @@ async fn prepare<'a, O: Operation>(
 ) -> Result<Asked<'a, O>> {
     let app = &route.app;
     app.limits.count(O::METHOD, &session.caller.credential)?;
+    allow_list::admit(app, &session.caller.organization, parts).await?;
     let Path(path) = path.map_err(|_| Error::NotFound(format!("path {}", shown_path(parts.uri.path())).into()))?;
     let path = input::path::<O>(path)?;
     let query = route.query.read(parts.uri.query())?;

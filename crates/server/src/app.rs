@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use airlock_contract::DeploymentId;
-use airlock_core::{Env, Result, api_token::TokenHash, keyring::Keyring};
+use airlock_contract::{DeploymentId, OrganizationId};
+use airlock_core::{Env, Result, address::Ranges, api_token::TokenHash, keyring::Keyring};
 use airlock_store::Store;
 
 use crate::{
     airflow::{self, Airflow},
+    allow_list,
     authenticate::{self, Session},
     cutoffs::Wake,
     gate::Gate,
@@ -33,6 +34,7 @@ pub struct Shared {
     /// Callers, by the hash of their token.
     pub(crate) sessions: Remembered<TokenHash, Session>,
     pub(crate) airflows: Remembered<DeploymentId, Airflow>,
+    pub(crate) allow_lists: Remembered<OrganizationId, Ranges>,
     pub(crate) limits: Limits,
     pub(crate) usage: Usage,
     pub(crate) refusals: Refusals,
@@ -56,6 +58,7 @@ impl App {
         Self(Arc::new(Shared {
             sessions: Remembered::new(authenticate::REMEMBERED),
             airflows: Remembered::new(airflow::REMEMBERED),
+            allow_lists: Remembered::new(allow_list::REMEMBERED),
             limits: Limits::new(&settings.rate_limits),
             usage: Usage::default(),
             refusals: Refusals::new(metrics.refusals()),

@@ -20,6 +20,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::{
     App,
     airflow::Airflow,
+    allow_list,
     authenticate::bearer,
     envelope, record,
     request::{shown_path, source_ip},
@@ -83,6 +84,7 @@ async fn judge(app: &App, parts: &Parts, deployment: &DeploymentId) -> Result<Li
     if !airflow.takes_agents {
         return denied("opens a Deployment that has remote execution off");
     }
+    allow_list::admit(app, &airflow.organization, parts).await?;
     if !airflow.admits(source_ip(app, parts)) {
         return denied("comes from an address outside of the Deployment's allowedIpAddressRanges");
     }

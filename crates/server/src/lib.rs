@@ -5,7 +5,8 @@
 //! 1. [`observe`]: counts and times it.
 //! 2. [`envelope`]: gives it an id, and turns an error or a panic into the API's error envelope.
 //! 3. [`adaptor`]: one per operation, made from the contract: authenticate, count against the rate
-//!    limit, read the input, authorize, open the handle, call the handler, audit, commit.
+//!    limit, look at the address, read the input, authorize, open the handle, call the handler,
+//!    audit, commit.
 //! 4. [`handlers`]: what each operation does, a file a resource.
 //!
 //! What the server does on its own account is in [`upkeep`].
@@ -13,6 +14,7 @@
 mod adaptor;
 mod admin;
 mod airflow;
+mod allow_list;
 mod app;
 mod authenticate;
 mod bootstrap;
@@ -33,9 +35,9 @@ mod oauth2;
 mod observe;
 mod record;
 mod refusals;
+mod remembered;
 mod request;
 mod router;
-mod remembered;
 mod settings;
 mod upkeep;
 mod usage;
@@ -48,4 +50,4 @@ pub use login::sign_in;
 pub use metrics::markdown as metrics_markdown;
 pub use observe::RouteName;
 pub use router::router;
-pub use settings::{GateSettings, RateLimits, Settings};
+pub use settings::{AllowedRanges, GateSettings, RateLimits, Settings};

@@ -24,6 +24,8 @@ pub struct Settings {
     pub refusals_kept: u32,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Ranges,
+    /// How Organizations' allowed IP address ranges are kept.
+    pub allowed_ranges: AllowedRanges,
     /// How much the gate lets through, and how long it waits.
     pub gate: GateSettings,
 }
@@ -60,6 +62,17 @@ impl Default for GateSettings {
     }
 }
 
+/// How Organizations' allowed IP address ranges are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AllowedRanges {
+    /// Nobody is let in from elsewhere, and nobody can lock themselves out.
+    Guarded,
+    /// Nobody is let in from elsewhere, and a change may lock out whoever makes it.
+    Unguarded,
+    /// Everybody is let in, so that somebody who was locked out can mend the ranges.
+    Ignored,
+}
+
 /// Calls a second that each token may make, by method; unlimited when absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RateLimits {
@@ -82,6 +95,7 @@ impl Default for Settings {
             audit_retention_days: None,
             refusals_kept: 100_000,
             trusted_proxies: Ranges::default(),
+            allowed_ranges: AllowedRanges::Guarded,
             gate: GateSettings::default(),
         }
     }

@@ -4,8 +4,8 @@
 //! column list that [`record!`] makes from the same declaration.
 
 use airlock_contract::{
-    AgentId, AgentJobId, AgentTokenId, ApiTokenId, DeploymentId, EnvironmentObjectId, InviteId, OrganizationId,
-    RoleHolderId, RoleId, SubjectId, TeamId, Time, UserId, WorkspaceId,
+    AgentId, AgentJobId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, DeploymentId, EnvironmentObjectId,
+    InviteId, OrganizationId, RoleHolderId, RoleId, SubjectId, TeamId, Time, UserId, WorkspaceId,
 };
 use airlock_core::{Error, Result, api_token::TokenHash};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
@@ -203,6 +203,7 @@ values! {
     &'a AgentId => |id| Value::Text(Some(id.as_str()));
     &'a AgentJobId => |id| Value::Text(Some(id.as_str()));
     &'a AgentTokenId => |id| Value::Text(Some(id.as_str()));
+    &'a AllowedIpAddressRangeId => |id| Value::Text(Some(id.as_str()));
     &'a ApiTokenId => |id| Value::Text(Some(id.as_str()));
     &'a EnvironmentObjectId => |id| Value::Text(Some(id.as_str()));
     &'a RoleId => |id| Value::Text(Some(id.as_str()));
@@ -324,6 +325,7 @@ columns! {
     AgentId: String => |text| text.into();
     AgentJobId: String => |text| text.into();
     AgentTokenId: String => |text| text.into();
+    AllowedIpAddressRangeId: String => |text| text.into();
     ApiTokenId: String => |text| text.into();
     EnvironmentObjectId: String => |text| text.into();
     RoleId: String => |text| text.into();

@@ -10,6 +10,7 @@ pub mod agent_tokens;
 pub mod agents;
 pub mod airflow_health;
 pub mod airflows;
+pub mod allowed_ip_address_ranges;
 pub mod api_tokens;
 pub mod audit;
 mod authority;

@@ -36,6 +36,9 @@ record! {
         pub should_enforce_dedicated_clusters: bool = "t.should_enforce_dedicated_clusters",
         /// Whether secret values of environment objects can be asked for.
         pub allow_environment_secrets_fetching: bool = "t.allow_environment_secrets_fetching",
+        /// Whether it can be reached from some addresses only.
+        pub has_allowed_ip_address_ranges: bool =
+            "EXISTS (SELECT 1 FROM allowed_ip_address_ranges r WHERE r.organization_id = t.id)",
     } and authorship
 }
 

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod agent_token;
 pub mod airflow_check;
+pub mod allowed_ip_address_range;
 pub mod api_token;
 pub mod authorization;
 pub mod deployment;
@@ -27,6 +28,7 @@ pub mod workspace;
 pub use agent::*;
 pub use agent_token::*;
 pub use airflow_check::*;
+pub use allowed_ip_address_range::*;
 pub use api_token::*;
 pub use authorization::*;
 pub use deployment::*;

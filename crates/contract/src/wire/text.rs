@@ -80,14 +80,23 @@ pub fn optional_time(text: &Option<String>, (): &()) -> garde::Result {
     }
 }
 
-/// A list of address ranges in CIDR form (RFC 4632, RFC 4291 section 2.3).
-pub fn optional_cidrs(texts: &Option<Vec<String>>, (): &()) -> garde::Result {
-    match texts.iter().flatten().find(|text| !is_cidr(text)) {
-        Some(bad) => {
-            Err(garde::Error::new(format!("{bad:?} is not an address range in CIDR form, for example 203.0.113.0/24")))
-        }
-        None => Ok(()),
+/// An address range in CIDR form (RFC 4632, RFC 4291 section 2.3).
+pub fn cidr(text: &str, (): &()) -> garde::Result {
+    if is_cidr(text) {
+        return Ok(());
     }
+    let shown: String = text.chars().take(100).collect();
+    Err(garde::Error::new(format!("{shown:?} is not an address range in CIDR form, for example 203.0.113.0/24")))
+}
+
+/// [`cidr`] for each of several texts.
+pub fn cidrs(texts: &[String], (): &()) -> garde::Result {
+    texts.iter().try_for_each(|text| cidr(text, &()))
+}
+
+/// [`cidrs`], where the list is optional.
+pub fn optional_cidrs(texts: &Option<Vec<String>>, (): &()) -> garde::Result {
+    texts.as_deref().map_or(Ok(()), |texts| cidrs(texts, &()))
 }
 
 fn is_cidr(text: &str) -> bool {

@@ -66,7 +66,7 @@ impl Airflow {
 
     /// Whether agents may call from an address; `None` is one that nobody knows.
     pub(crate) fn admits(&self, address: Option<IpAddr>) -> bool {
-        self.allowed_ranges.is_empty() || address.is_some_and(|address| self.allowed_ranges.contains(address))
+        self.allowed_ranges.admit(address)
     }
 
     fn read(app: &App, record: airflows::AirflowRecord, variables: &[Variable]) -> Result<Self> {

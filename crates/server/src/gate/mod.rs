@@ -33,7 +33,10 @@ pub(crate) mod upstream;
 use std::{num::NonZeroU32, panic::AssertUnwindSafe};
 
 use airlock_contract::{AgentTokenId, DeploymentId, Time};
-use airlock_core::gate::path::{Resource, Route};
+use airlock_core::{
+    Error,
+    gate::path::{Resource, Route},
+};
 use axum::{
     Extension, Router,
     body::Body,
@@ -49,6 +52,7 @@ use self::{environment::Readings, knock::Knock, refusal::Refusal, replays::Repla
 use crate::{
     App,
     airflow::Airflow,
+    allow_list,
     envelope::panic_text,
     metrics::{GateCall, GateOutcome},
     request::source_ip,
@@ -129,13 +133,26 @@ async fn pass(knock: &mut Knock<'_>, route: Option<Route>, path: &str, body: Bod
     let airflow = Airflow::of(knock.app, &knock.deployment).await?;
     knock.organization = airflow.as_ref().map(|airflow| airflow.organization.clone());
     let Some(route) = route else { return Err(Refusal::no_such_path()) };
-    if airflow.as_ref().is_some_and(|airflow| !airflow.admits(source_ip(knock.app, knock.parts))) {
-        return Err(Refusal::denied("address_not_allowed", "the Deployment does not allow calls from this address"));
+    if let Some(airflow) = &airflow {
+        admit(knock, airflow).await?;
     }
     match &route {
         Route::EdgeHealth | Route::Execution { resource: Resource::Health, .. } => Ok(ours(r#"{"status":"healthy"}"#)),
         Route::Execution { .. } => execution::pass(knock, airflow, &route, path, body).await,
         _ => edge::pass(knock, airflow, &route, path, body).await,
+    }
+}
+
+/// Lets a call through from where both the Organization and the Deployment take calls.
+async fn admit(knock: &Knock<'_>, airflow: &Airflow) -> Result<(), Refusal> {
+    let denied = |why: String| Refusal::denied("address_not_allowed", why);
+    match allow_list::admit(knock.app, &airflow.organization, knock.parts).await {
+        Err(Error::Denied(why)) => return Err(denied(why)),
+        admitted => admitted?,
+    }
+    match airflow.admits(source_ip(knock.app, knock.parts)) {
+        true => Ok(()),
+        false => Err(denied("the Deployment does not allow calls from this address".into())),
     }
 }
 

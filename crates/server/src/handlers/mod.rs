@@ -3,12 +3,14 @@
 pub(crate) mod agent_tokens;
 mod agents;
 mod airflow_check;
+mod allowed_ip_address_ranges;
 pub(crate) mod api_tokens;
 mod audit_logs;
 mod authorization;
 pub(crate) mod deployments;
 mod environment_objects;
 mod invites;
+mod names;
 mod organizations;
 mod owners;
 mod people_roles;

@@ -74,7 +74,7 @@ fn view(record: Record) -> Organization {
         allow_enhanced_support_access: record.allow_enhanced_support_access,
         has_ai_features_disabled: Some(record.has_ai_features_disabled),
         is_blocked_enable_ai_features: false,
-        has_allowed_ip_address_ranges: false,
+        has_allowed_ip_address_ranges: record.has_allowed_ip_address_ranges,
         should_enforce_dedicated_clusters: record.should_enforce_dedicated_clusters,
         allow_environment_secrets_fetching: Some(record.allow_environment_secrets_fetching),
         created_at: record.authorship.created_at,

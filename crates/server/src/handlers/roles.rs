@@ -20,12 +20,10 @@ use airlock_store::{
     roles::{self, Role as Record, RoleSettings},
 };
 
+use super::names::some_of;
 use crate::adaptor::{Call, Changed, Handlers, Read, Write};
 
 pub(crate) use airlock_store::roles::lock;
-
-/// How many a refusal names that stand in the way.
-const HOLDERS_NAMED: usize = 10;
 
 /// What a role is to be used on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -221,12 +219,10 @@ async fn refuse_while_held(
         return Ok(());
     }
     let kind = kind.map_or("API tokens, users or teams", |_| "DIRECT_ACCESS tokens");
-    let more = holders.len().saturating_sub(HOLDERS_NAMED);
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     Err(Error::refused(format!(
-        "the role {} is in use by these {kind}: {}{more}. Give them another role, or delete them, first",
+        "the role {} is in use by these {kind}: {}. Give them another role, or delete them, first",
         role.name,
-        holders[..holders.len().min(HOLDERS_NAMED)].join(", ")
+        some_of(&holders)
     )))
 }
 

@@ -16,7 +16,7 @@ use airlock_core::{
     api_token::{self, TokenHash},
     policy::{self, Caller, Place},
 };
-use airlock_store::{api_tokens, live_tokens::LiveToken};
+use airlock_store::{api_tokens, audit::Entry, live_tokens::LiveToken};
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, header, request::Parts},
@@ -30,6 +30,7 @@ use serde::Serialize;
 use crate::{
     App,
     airflow::Airflow,
+    allow_list,
     authenticate::{self, Session},
     handlers, record, verify,
 };
@@ -71,13 +72,14 @@ pub(crate) async fn introspect(State(app): State<App>, request: Request) -> Resp
     let session = match authenticate(&app, &parts.headers).await {
         Ok(session) => session,
         Err(error) => {
-            let entry = record::of(&app, &parts, OPERATION, app.env.now());
-            if let Some(entry) = record::refused(entry, &error) {
-                app.refusals.note(entry);
-            }
+            note_refusal(&app, record::of(&app, &parts, OPERATION, app.env.now()), &error);
             return super::refuse(&parts, &error);
         }
     };
+    if let Err(error) = allow_list::admit(&app, &session.caller.organization, &parts).await {
+        note_refusal(&app, record_of(&app, &parts, &session.caller), &error);
+        return super::refuse(&parts, &error);
+    }
     let found = async {
         let token = super::token_of(&parts.headers, body).await?;
         describe(&app, &session.caller, token.expose_secret()).await
@@ -209,8 +211,17 @@ fn json(answer: &Active<'_>) -> Result<String> {
 /// Notes that somebody asked about a good token that it may not know of. The RFC wants no error
 /// for that, but whoever reads the audit log does.
 fn note_probe(app: &App, parts: &Parts, caller: &Caller, error: &Error) {
-    let entry = record::by(record::of(app, parts, OPERATION, app.env.now()), caller);
-    if let Some(entry) = record::refused(entry, error) {
-        app.refusals.note(airlock_store::audit::Entry { status: 200, ..entry });
+    if let Some(entry) = record::refused(record_of(app, parts, caller), error) {
+        app.refusals.note(Entry { status: 200, ..entry });
     }
+}
+
+fn note_refusal(app: &App, entry: Entry, error: &Error) {
+    if let Some(entry) = record::refused(entry, error) {
+        app.refusals.note(entry);
+    }
+}
+
+fn record_of(app: &App, parts: &Parts, caller: &Caller) -> Entry {
+    record::by(record::of(app, parts, OPERATION, app.env.now()), caller)
 }
