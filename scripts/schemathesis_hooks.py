@@ -45,7 +45,8 @@ def api(method, path, body=None):
         headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
+        text = answer.read()
+        return json.loads(text) if text else None
 
 
 def fresh(word):
@@ -123,6 +124,30 @@ def new_environment_object(_request):
     return api("POST", f"{HERE}/environment-objects", {**body, "connection": {"type": "http"}})["id"]
 
 
+def new_invite(_request, key="inviteId"):
+    """An invite makes a user; `key` says whose id is wanted."""
+    return api("POST", f"{HERE}/invites", {"inviteeEmail": fresh_address(), "role": "ORGANIZATION_MEMBER"})[key]
+
+
+def new_user(request):
+    return new_invite(request, "userId")
+
+
+def fresh_address():
+    return f"user{next(numbers)}@example.org"
+
+
+def new_team(_request):
+    return api("POST", f"{HERE}/teams", {"name": fresh("team"), "organizationRole": "ORGANIZATION_MEMBER"})["id"]
+
+
+def new_member(_request):
+    """A member of the team that stays."""
+    user = new_user(None)
+    api("POST", f"{HERE}/teams/{kept('teamId')}/members", {"memberIds": [user]})
+    return user
+
+
 def new_role(_request):
     body = {"name": fresh("role"), "scopeType": "DEPLOYMENT", "permissions": PERMISSIONS["DEPLOYMENT"][:3]}
     return api("POST", f"{HERE}/roles", body)["id"]
@@ -145,6 +170,10 @@ NEW = {
     "allowedIpAddressRangeId": new_range,
     "tokenId": new_token,
     "environmentObjectId": new_environment_object,
+    "inviteId": new_invite,
+    "userId": new_user,
+    "teamId": new_team,
+    "memberId": new_member,
     "roleId": new_role,
     "customRoleId": new_role,
 }
@@ -197,7 +226,7 @@ def operation_id(case):
 
 def changed_thing(case):
     """The path parameter of what the request changes: not of what that belongs to."""
-    if not operation_id(case).startswith(("Delete", "Update", "Rotate", "Trigger", "Exclude")):
+    if not operation_id(case).startswith(("Delete", "Update", "Rotate", "Remove", "Trigger", "Exclude")):
         return None
     return re.findall(r"{(\w+)}", case.operation.path)[-1]
 
@@ -230,7 +259,7 @@ def real_query(query, turn):
 
 def real_body(operation, body, turn):
     """The body, with ids, roles and permissions that exist, and a name that no other has."""
-    if isinstance(body.get("name"), str) and "Role" in operation and turn % 2:
+    if isinstance(body.get("name"), str) and ("Role" in operation or "Team" in operation) and turn % 2:
         body["name"] = f"{body['name'][:200]} {next(numbers)}"
     if operation in ("CreateDeployment", "UpdateDeployment"):
         body["workspaceId"] = WORKSPACE
@@ -248,6 +277,13 @@ def real_body(operation, body, turn):
         real_environment_object(body)
     elif operation == "ExcludeLinkingEnvironmentObject":
         body["scopeEntityId"] = DEPLOYMENT
+    elif operation == "CreateUserInvite":
+        body.update(inviteeEmail=fresh_address(), role=ROLES["ORGANIZATION"][turn % len(ROLES["ORGANIZATION"])])
+    elif operation in ("CreateTeam", "AddTeamMembers"):
+        if body.get("memberIds"):
+            body["memberIds"] = [kept("userId")]
+    elif operation in ("UpdateUserRoles", "UpdateTeamRoles"):
+        real_roles(body)
     elif operation == "TriggerAgentAction":
         if body.get("action") == "UNCORDON":
             body.pop("reason", None)
@@ -263,6 +299,18 @@ def real_body(operation, body, turn):
         if body.get("restrictedWorkspaceIds"):
             body["restrictedWorkspaceIds"] = [WORKSPACE]
     return body
+
+
+def real_roles(body):
+    """Roles on things that are there: Workspaces and Deployments need the role of one above."""
+    body["organizationRole"] = "ORGANIZATION_MEMBER"
+    for name, real in (
+        ("workspaceRoles", {"workspaceId": WORKSPACE, "role": "WORKSPACE_MEMBER"}),
+        ("deploymentRoles", {"deploymentId": DEPLOYMENT, "role": "DEPLOYMENT_ADMIN"}),
+        ("dagRoles", {"deploymentId": DEPLOYMENT, "dagId": "reports", "role": "DAG_VIEWER"}),
+    ):
+        if body.get(name):
+            body[name] = [real]
 
 
 def real_deployment(body):

@@ -65,6 +65,29 @@ impl Tag {
     pub fn name(self) -> String {
         format!("{self:?}")
     }
+
+    /// What its operations are about, in a sentence.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Agent => {
+                "Remote workers that have registered through the gate: how they are, and whether they get work."
+            }
+            Self::AgentToken => {
+                "Credentials of remote agents: each lets one agent into one Deployment, until it is deleted."
+            }
+            Self::AllowedIpAddressRange => "From which addresses an Organization can be reached.",
+            Self::ApiToken => "Credentials of automations that call this API.",
+            Self::Authorization => "Which permissions there are.",
+            Self::Deployment => "Airflows: where each one is, how it is, and what its agents are told.",
+            Self::Environment => "Connections and variables that tasks are given by Airlock, and not by their Airflow.",
+            Self::Invite => "Invitations of people to an Organization.",
+            Self::Organization => "The tenant that everything belongs to, and its audit log.",
+            Self::Role => "Named sets of permissions: those that are built in, and those of the Organization.",
+            Self::Team => "Groups of users, who have the roles of their teams beside their own.",
+            Self::User => "People in an Organization, with the roles that they have.",
+            Self::Workspace => "Groups of Deployments.",
+        }
+    }
 }
 
 /// An interface beside v1 that serves an operation as well, for the Terraform provider: the two
@@ -124,6 +147,8 @@ pub trait Operation: Send + Sync + 'static {
     const STATUS: u16;
     /// Where else it is served.
     const ALSO: Option<Also>;
+    /// Whether it is ours: the public API does not have it.
+    const EXTENSION: bool;
     /// Lines of documentation; the first is the summary.
     const DOC: &'static [&'static str];
 

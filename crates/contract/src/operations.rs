@@ -40,6 +40,11 @@ macro_rules! target {
     };
 }
 
+/// What an operation can be beyond of. It makes a row read as a sentence: `=> 204, beyond V1`.
+enum Public {
+    V1,
+}
+
 macro_rules! operations {
     ($($tag:ident {$(
         $(#[doc = $doc:literal])+
@@ -47,7 +52,8 @@ macro_rules! operations {
             requires $permission:ident $(at $place:ident)?, path $parameters:ident
             $(, query $query:ident)? $(, body $body:ident)?
             => $status:literal $($output:ident)?
-            $(, also $beta:ident $($beta_method:ident $beta_path:literal)?)?;
+            $(, also $beta:ident $($beta_method:ident $beta_path:literal)?)?
+            $(, beyond $public:ident)?;
     )*})*) => {
         $($(
             $(#[doc = $doc])+
@@ -67,6 +73,10 @@ macro_rules! operations {
                         path: or!(($($beta_path)?) $path),
                     })
                 } )?) None);
+                const EXTENSION: bool = or!(($( {
+                    let _ = Public::$public;
+                    true
+                } )?) false);
                 const DOC: &'static [&'static str] = &[$($doc),+];
 
                 type Permission = permissions::$permission;
@@ -103,13 +113,13 @@ operations! {
         /// when they were last heard of.
         ListAgents: Read Get "/organizations/{organizationId}/deployments/{deploymentId}/agents"
             requires DeploymentAgentsGet, path InDeployment, query ListAgentsQuery
-            => 200 AgentsPaginated;
+            => 200 AgentsPaginated, beyond V1;
         /// Get an agent.
         ///
         /// What it last said of itself, and the agent token that it came with.
         GetAgent: Read Get "/organizations/{organizationId}/deployments/{deploymentId}/agents/{agentId}"
             requires DeploymentAgentsGet, path OneAgent
-            => 200 Agent;
+            => 200 Agent, beyond V1;
         /// Delete an agent.
         ///
         /// Takes an agent that is TERMINATED or UNHEALTHY off the list. One that is connected is
@@ -119,7 +129,7 @@ operations! {
         /// 400: The agent is connected.
         DeleteAgent: Write Delete "/organizations/{organizationId}/deployments/{deploymentId}/agents/{agentId}"
             requires DeploymentAgentsDelete, path OneAgent
-            => 204;
+            => 204, beyond V1;
         /// Trigger an action on an agent.
         ///
         /// A cordoned agent is given no new work from when this has answered; what it runs goes
@@ -130,7 +140,7 @@ operations! {
         /// 400: A `reason` goes with `UNCORDON`; it is for `CORDON` only.
         TriggerAgentAction: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/agents/{agentId}/action"
             requires DeploymentAgentsUpdate, path OneAgent, body AgentActionRequest
-            => 200 Agent;
+            => 200 Agent, beyond V1;
     }
     AgentToken {
         /// List a Deployment's agent tokens.
@@ -203,7 +213,7 @@ operations! {
         /// All of them, or none; acts on the next request. When none is left, the Organization can
         /// be reached from everywhere.
         ///
-        /// 400: No other range holds the caller's address, who would be locked out.
+        /// 400: Ranges are left, and none of them holds the caller's address, who would be locked out.
         BulkDeleteAllowedIpAddressRanges: Write Post "/organizations/{organizationId}/allowed-ip-address-ranges/bulk-delete"
             requires OrganizationAllowedIpAddressRangesDelete, path InOrganization,
             body BulkDeleteAllowedIpAddressRangesRequest
@@ -213,7 +223,7 @@ operations! {
         /// Acts on the next request. When none is left, the Organization can be reached from
         /// everywhere.
         ///
-        /// 400: No other range holds the caller's address, who would be locked out.
+        /// 400: Ranges are left, and none of them holds the caller's address, who would be locked out.
         DeleteAllowedIpAddressRange: Write Delete "/organizations/{organizationId}/allowed-ip-address-ranges/{allowedIpAddressRangeId}"
             requires OrganizationAllowedIpAddressRangesDelete, path OneAllowedIpAddressRange
             => 204, also Iam;
@@ -345,7 +355,7 @@ operations! {
         /// not trust Airlock. What it finds is the Deployment's `status` from then on.
         CheckAirflow: Inquiry Get "/organizations/{organizationId}/deployments/{deploymentId}/airflow-check"
             requires DeploymentGet, path InDeployment
-            => 200 AirflowCheck;
+            => 200 AirflowCheck, beyond V1;
     }
     Environment {
         /// List environment objects.
@@ -457,7 +467,8 @@ operations! {
             => 200 Organization, also Platform;
         /// Export the audit log.
         ///
-        /// One JSON object a line, oldest first, gzip-encoded: every change, and refused requests.
+        /// One JSON object a line, oldest first, gzip-encoded: every change, refused
+        /// requests, and secrets that tasks were given.
         /// From `startDate` (included) to `endDate` (excluded); each is open when absent.
         ///
         /// 200: The audit log, one JSON object a line.
@@ -533,6 +544,7 @@ operations! {
         /// 200: The new team.
         /// 400: Another team has the name.
         /// 400: A member is no user of the Organization.
+        /// 403: The role permits something that the caller lacks.
         CreateTeam: Write Post "/organizations/{organizationId}/teams"
             requires OrganizationTeamsCreate, path InOrganization, body CreateTeamRequest
             => 200 Team, also Iam;
@@ -638,7 +650,7 @@ operations! {
         /// 400: The Organization would have no Owner any more.
         DeleteUser: Write Delete "/organizations/{organizationId}/users/{userId}"
             requires OrganizationUsersDelete, path OneUser
-            => 204;
+            => 204, beyond V1;
         /// List a user's teams.
         ///
         /// Those that the caller may see, with the roles that the user has by each.

@@ -6,9 +6,6 @@ use airlock_contract::wire::Paged;
 
 use crate::db::Conn;
 
-/// The most records that a page can have, whatever was asked for.
-const MOST: u32 = 1000;
-
 /// Which page of a list, and in which order.
 #[derive(Clone, Debug)]
 pub struct Page {
@@ -20,7 +17,7 @@ pub struct Page {
 impl Page {
     /// The page that a query asks for.
     pub fn of(query: &impl Paged) -> Self {
-        Self { offset: query.offset(), limit: query.limit().min(MOST), keys: query.sort_keys() }
+        Self { offset: query.offset(), limit: query.limit(), keys: query.sort_keys() }
     }
 
     /// The clauses after `WHERE`: the order and the window.

@@ -4,6 +4,8 @@ mod doc;
 mod parameters;
 mod responses;
 
+use std::collections::BTreeSet;
+
 use schemars::{SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
@@ -12,7 +14,13 @@ pub use self::{
     parameters::{QueryParameter, path_parameters, query_parameters},
 };
 use self::{parameters::parameters, responses::responses};
-use crate::{Operation, operation::Visitor, operations, permissions::Permission, wire};
+use crate::{
+    Operation,
+    operation::{Tag, Visitor},
+    operations,
+    permissions::Permission,
+    wire,
+};
 
 /// Makes the document. Its paths carry the prefix `/v1`.
 pub fn document() -> Value {
@@ -20,13 +28,15 @@ pub fn document() -> Value {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
     });
-    let mut writer = Writer { generator: settings.into_generator(), paths: Map::new() };
+    let mut writer = Writer { generator: settings.into_generator(), tags: BTreeSet::new(), paths: Map::new() };
     operations::visit(&mut writer);
 
     let responses = responses::components(&mut writer.generator);
     let mut schemas = writer.generator.take_definitions(true);
     // Samples send them, and so they stand beside the bodies.
     schemas.values_mut().filter_map(Value::as_object_mut).for_each(|schema| drop(schema.remove("examples")));
+    let tags: Vec<Value> =
+        writer.tags.iter().map(|tag| json!({"name": tag.name(), "description": tag.description()})).collect();
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -37,6 +47,7 @@ pub fn document() -> Value {
         },
         "servers": [{"url": "/"}],
         "security": [{"JWT": []}],
+        "tags": tags,
         "paths": writer.paths,
         "components": {
             "schemas": schemas,
@@ -53,6 +64,7 @@ pub fn document_text() -> String {
 
 struct Writer {
     generator: SchemaGenerator,
+    tags: BTreeSet<Tag>,
     paths: Map<String, Value>,
 }
 
@@ -67,6 +79,10 @@ impl Visitor for Writer {
             "parameters": parameters::<O>(),
             "responses": responses::<O>(&mut self.generator, &doc),
         });
+        self.tags.insert(O::TAG);
+        if O::EXTENSION {
+            operation["x-extension"] = true.into();
+        }
         if let Some(action) = O::Permission::ACTION {
             operation["x-permission"] = json!([{"action": action.name()}]);
         }

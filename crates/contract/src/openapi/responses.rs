@@ -25,7 +25,7 @@ const ERRORS: &[(u16, &str, &str)] = &[
     (409, "Conflict", "It contradicts what is there already; the message says what."),
     (413, "ContentTooLarge", "The body is larger than 1 MiB."),
     (415, "UnsupportedMediaType", "The body is not `application/json`."),
-    (429, "TooManyRequests", "The token's rate limit is used up; `Retry-After` says for how long."),
+    (429, "TooManyRequests", "The caller's rate limit is used up; `Retry-After` says for how long."),
     (500, "InternalServerError", "The server failed; its log has the reason under `requestId`."),
     (503, "ServiceUnavailable", "The server cannot serve now; `Retry-After` says when to try again."),
 ];
@@ -92,13 +92,17 @@ fn cause<O: Operation>(status: u16) -> Option<String> {
             (false, false) => "A query parameter is wrong; `fieldErrors` says what.".into(),
             (false, true) => "A query parameter or something in the body is wrong; `fieldErrors` says what.".into(),
         }),
-        403 => Some(match O::Permission::ACTION {
-            None => "The bearer is an agent token, which is not for this API.".into(),
-            Some(action) => {
+        403 => {
+            let lacks = O::Permission::ACTION.map(|action| {
                 let scope = <O::Permission as Permission>::Scope::NOUN;
                 format!("The caller lacks `{}` on the {scope}.", action.name())
-            }
-        }),
+            });
+            let always = [
+                "The bearer is an agent token, which is not for this API.",
+                "The request comes from none of the Organization's allowed IP address ranges, and it has some.",
+            ];
+            Some(lacks.into_iter().chain(always.map(Into::into)).collect::<Vec<_>>().join("\n"))
+        }
         404 => {
             let nouns: Vec<&str> = O::Path::ALL.iter().map(|parameter| parameter.noun).collect();
             let (last, others) = nouns.split_last()?;

@@ -13,7 +13,7 @@ pub struct SortKey {
 pub trait Paged {
     /// How many records to pass over.
     fn offset(&self) -> u32;
-    /// How many records to answer at the most.
+    /// How many records to answer at the most: what was asked for, within [`MOST_OF_A_PAGE`].
     fn limit(&self) -> u32;
     /// The keys to sort by, the first the most significant.
     fn sort_keys(&self) -> Vec<SortKey>;
@@ -23,6 +23,9 @@ pub trait Paged {
 pub fn default_offset() -> u32 {
     0
 }
+
+/// The most records that a page can have, whatever was asked for.
+pub const MOST_OF_A_PAGE: u32 = 1000;
 
 /// The `limit` of a page when none is given.
 pub fn default_limit() -> u32 {
@@ -86,7 +89,7 @@ macro_rules! paged {
                 self.offset
             }
             fn limit(&self) -> u32 {
-                self.limit
+                self.limit.min($crate::wire::MOST_OF_A_PAGE)
             }
             fn sort_keys(&self) -> Vec<$crate::wire::SortKey> {
                 self.sorts.iter().map(|sort| sort.key()).collect()

@@ -10,7 +10,7 @@ use airlock_contract::{
     },
     permissions::{OrganizationAllowedIpAddressRangesCreate, OrganizationAllowedIpAddressRangesDelete},
     wire::{
-        AllowedIpAddressRange, AllowedIpAddressRanges, AllowedIpAddressRangesPaginated,
+        AllowedIpAddressRange, AllowedIpAddressRanges, AllowedIpAddressRangesPaginated, Paged,
         allowed_ip_address_range::MOST_RANGES,
     },
 };
@@ -38,7 +38,7 @@ impl Read<ListAllowedIpAddressRanges> for Handlers {
         let (records, total_count) = store::list(db, call.granted, call.query).await?;
         Ok(AllowedIpAddressRangesPaginated {
             allowed_ip_address_ranges: records.into_iter().map(view).collect(),
-            limit: call.query.limit,
+            limit: call.query.limit(),
             offset: call.query.offset,
             total_count,
         })

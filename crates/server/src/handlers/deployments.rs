@@ -9,8 +9,8 @@ use airlock_contract::{
     wire::{
         Deployment, DeploymentEnvironmentVariable, DeploymentEnvironmentVariableRequest, DeploymentHibernationOverride,
         DeploymentHibernationSpec, DeploymentRemoteExecution, DeploymentScalingSpec, DeploymentScalingSpecRequest,
-        DeploymentSettings, DeploymentType, DeploymentsPaginated, Executor, SchedulerSize, UpdateWorkerQueueRequest,
-        WorkerQueue,
+        DeploymentSettings, DeploymentType, DeploymentsPaginated, Executor, Paged, SchedulerSize,
+        UpdateWorkerQueueRequest, WorkerQueue,
     },
 };
 use airlock_core::{Error, Result, policy::Reach};
@@ -34,7 +34,7 @@ impl Read<ListDeployments> for Handlers {
         let (records, total_count) = deployments::list(db, &reach, call.query).await?;
         Ok(DeploymentsPaginated {
             deployments: views(call.app, db, records).await?,
-            limit: call.query.limit,
+            limit: call.query.limit(),
             offset: call.query.offset,
             total_count,
         })

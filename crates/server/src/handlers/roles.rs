@@ -5,7 +5,7 @@ use airlock_contract::{
     operations::{CreateCustomRole, DeleteCustomRole, GetCustomRole, ListRoleTemplates, ListRoles, UpdateCustomRole},
     permissions::scope,
     wire::{
-        AnsweredRoleScopeType, ApiTokenKind, CustomRoleScopeType, DefaultRole, DefaultRoleScopeType, Role,
+        AnsweredRoleScopeType, ApiTokenKind, CustomRoleScopeType, DefaultRole, DefaultRoleScopeType, Paged, Role,
         RoleScopeType, RoleTemplate, RoleTemplates, RoleWithPermission, RolesPaginated,
     },
 };
@@ -85,7 +85,7 @@ impl Read<ListRoles> for Handlers {
         Ok(RolesPaginated {
             roles: records.into_iter().map(view).collect(),
             default_roles,
-            limit: call.query.limit,
+            limit: call.query.limit(),
             offset: call.query.offset,
             total_count,
         })

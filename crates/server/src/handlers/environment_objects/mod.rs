@@ -19,7 +19,7 @@ use airlock_contract::{
     },
     wire::{
         CreatedEnvironmentObject, EnvironmentObject, EnvironmentObjectScope, EnvironmentObjectsPaginated,
-        ListEnvironmentObjectsQuery,
+        ListEnvironmentObjectsQuery, Paged,
     },
 };
 use airlock_core::{
@@ -86,7 +86,7 @@ impl Read<ListEnvironmentObjects> for Handlers {
         let shown = Shown { secrets, resolved_for };
         Ok(EnvironmentObjectsPaginated {
             environment_objects: view::all(call.app, records, &links, shown)?,
-            limit: query.limit,
+            limit: query.limit(),
             offset: query.offset,
             total_count,
         })
