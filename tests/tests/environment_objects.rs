@@ -176,6 +176,23 @@ on_both! {
         assert_eq!(world.get(&objects(&world, &both)).await.fields(), ["deploymentId"]);
     }
 
+    /// A page of a thousand objects is in memory at once, so that each is bounded; so are links.
+    async fn an_object_is_bounded(world) {
+        let variable = |bytes: usize| {
+            let value = json!({"airflowVariable": {"value": "x".repeat(bytes), "isSecret": false}});
+            of_workspace(&world, "AIRFLOW_VARIABLE", &format!("of_{bytes}"), value)
+        };
+        world.post(&objects(&world, ""), variable(60_000)).await.expect(200);
+        let refused = world.post(&objects(&world, ""), variable(70_000)).await.expect(400);
+        assert!(refused["message"].as_str().is_some_and(|said| said.contains("65536 bytes")), "{refused}");
+        let links = vec![link(world.deployment.as_str(), json!({})); 1001];
+        let body = of_workspace(&world, "AIRFLOW_VARIABLE", "linked", json!({"links": links}));
+        let refused = world.post(&objects(&world, ""), body).await.expect(400);
+        assert_eq!(refused["fieldErrors"][0]["field"], "links", "{refused}");
+        let page = world.get(&objects(&world, "?limit=5000")).await.expect(200);
+        assert_eq!((&page["limit"], &page["totalCount"]), (&json!(1000), &json!(1)));
+    }
+
     /// An update changes what it names. A secret that comes back as it was shown stays.
     async fn an_update_keeps_what_it_does_not_name(world) {
         allow_secrets(&world).await;

@@ -16,6 +16,10 @@ use crate::{
     keyring::{Keyring, Sealed},
 };
 
+/// How many bytes the values of an environment object take at the most, as JSON: a page of a thousand
+/// of them is held in memory.
+const MOST_BYTES: usize = 64 << 10;
+
 /// The fields of an environment object, or those that a link overrides.
 #[derive(Clone, Default, PartialEq)]
 pub struct Fields(Map<String, Value>);
@@ -100,9 +104,14 @@ impl Fields {
     ///
     /// # Errors
     ///
-    /// As [`Keyring::seal`].
+    /// [`Error::Invalid`] when they are more than [`MOST_BYTES`]; otherwise as [`Keyring::seal`].
     pub fn seal(&self, keys: &Keyring, env: &Env, place: &str) -> Result<Sealed> {
         let text = SecretString::from(serde_json::to_string(&self.0).map_err(Error::internal)?);
+        if text.expose_secret().len() > MOST_BYTES {
+            return Err(Error::refused(format!(
+                "an environment object, and what a link has instead, holds {MOST_BYTES} bytes of JSON at the most"
+            )));
+        }
         keys.seal(env, place, text.expose_secret())
     }
 

@@ -80,6 +80,7 @@ pub async fn update(
     request: &UpdateOrganizationRequest,
     stamp: &Stamp,
 ) -> Result<Organization> {
+    w.conn().lock_row("organizations", granted.organization().as_str()).await?;
     let old = get(w, granted).await?;
     let sql = "UPDATE organizations SET name = $1, billing_email = $2, is_scim_enabled = $3, \
                allow_enhanced_support_access = $4, has_ai_features_disabled = $5, \

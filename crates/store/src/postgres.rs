@@ -211,12 +211,15 @@ fn references<'a>(values: &'a [Value<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
 }
 
 /// What waiting would mend is [`Error::Busy`]: a lost connection, a server that stops or starts,
-/// too many connections, a deadlock, a serialization failure. PostgreSQL appendix A has the codes.
+/// too many connections, a deadlock, a serialization failure, a row that went
+/// while another came to refer to it. PostgreSQL appendix A has the codes.
 pub(crate) fn error(cause: tokio_postgres::Error) -> Error {
     let passing = match cause.code() {
         Some(code) => {
             *code == SqlState::T_R_SERIALIZATION_FAILURE
                 || *code == SqlState::T_R_DEADLOCK_DETECTED
+                // What a row refers to went meanwhile, or is referred to now: it was looked at before.
+                || *code == SqlState::FOREIGN_KEY_VIOLATION
                 || *code == SqlState::READ_ONLY_SQL_TRANSACTION
                 || ["08", "53", "57", "55"].iter().any(|class| code.code().starts_with(class))
         }

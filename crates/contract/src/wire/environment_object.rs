@@ -91,11 +91,12 @@ pub struct CreateEnvironmentObjectRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_link_deployments: Option<bool>,
     /// The Deployments that have it, and what is different for each; for the scope WORKSPACE.
-    #[garde(dive)]
+    #[garde(length(max = 1000), dive)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<Vec<CreateEnvironmentObjectLinkRequest>>,
     /// The Deployments that do not have it although `autoLinkDeployments` is on; for the scope
     /// WORKSPACE.
+    #[garde(length(max = 1000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclude_links: Option<Vec<EnvironmentObjectExcludeLink>>,
 }
@@ -136,10 +137,11 @@ pub struct UpdateEnvironmentObjectRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_link_deployments: Option<bool>,
     /// The Deployments that have it. One that had it keeps its overrides, changed by those given.
-    #[garde(dive)]
+    #[garde(length(max = 1000), dive)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub links: Option<Vec<UpdateEnvironmentObjectLinkRequest>>,
     /// The Deployments that do not have it although `autoLinkDeployments` is on.
+    #[garde(length(max = 1000))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclude_links: Option<Vec<EnvironmentObjectExcludeLink>>,
 }

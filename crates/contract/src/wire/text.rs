@@ -106,7 +106,11 @@ fn is_cidr(text: &str) -> bool {
         Ok(std::net::IpAddr::V6(_)) => 128,
         Err(_) => return false,
     };
-    length.bytes().all(|b| b.is_ascii_digit()) && length.parse::<u8>().is_ok_and(|length| length <= most)
+    // `/08` is a number, and no prefix length: whoever reads it later may refuse it.
+    let is_written_so = length == "0" || !length.starts_with('0');
+    is_written_so
+        && length.bytes().all(|b| b.is_ascii_digit())
+        && length.parse::<u8>().is_ok_and(|length| length <= most)
 }
 
 #[cfg(test)]
@@ -131,7 +135,7 @@ mod tests {
         for good in ["203.0.113.0/24", "10.0.0.1/32", "::/0", "2001:db8::/32"] {
             assert!(is_cidr(good), "{good}");
         }
-        for bad in ["203.0.113.0", "203.0.113.0/33", "::/129", "x/1", "10.0.0.0/+8", "10.0.0.0/", "/8"] {
+        for bad in ["203.0.113.0", "203.0.113.0/33", "::/129", "x/1", "10.0.0.0/+8", "10.0.0.0/08", "10.0.0.0/", "/8"] {
             assert!(!is_cidr(bad), "{bad}");
         }
     }

@@ -139,6 +139,8 @@ impl Write<CreateEnvironmentObject> for Handlers {
 impl Write<UpdateEnvironmentObject> for Handlers {
     async fn write(call: &Call<'_, UpdateEnvironmentObject>, w: &Writing) -> Result<Changed<EnvironmentObject>> {
         let (app, body, id) = (call.app, call.body, &call.path.environment_object_id);
+        // Nobody locks what they name before it is known that they may.
+        demand(call, &environment_objects::get(w, call.granted, id).await?, Verb::Update)?;
         let linked = body.links.iter().flatten().map(|link| &link.scope_entity_id);
         let excluded = body.exclude_links.iter().flatten().map(|link| &link.scope_entity_id);
         let named = Named::find(call, w, linked.chain(excluded)).await?;
