@@ -283,7 +283,7 @@ on_both! {
     async fn unknown_routes(world) {
         let long = format!("/v1/{}", "x".repeat(10_000));
         for path in [
-            "/", "/v1", "/v1/", "/v1/nowhere", "/v2/organizations", "/v1/organizations/", "/v1//organizations",
+            "/v1", "/v1/", "/v1/nowhere", "/v2/organizations", "/v1/organizations/", "/v1//organizations",
             "/organizations", "/v1/Organizations", "/iam/v1/organizations", "/v1/organizations/a/b/c/d/e/f", "/%00",
             "/v1/organizations/cx/tokens/cy/rotate/again", &long,
         ] {
