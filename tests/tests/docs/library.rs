@@ -1,6 +1,11 @@
 //! All that the documentation has, by URL.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::OnceLock,
+};
 
 use airlock_tests::{Database, World};
 use pulldown_cmark::{Event, Options, Parser, Tag};
@@ -18,6 +23,8 @@ pub(crate) struct Library(pub(crate) BTreeMap<Url, File>);
 pub(crate) struct File {
     pub(crate) kind: Kind,
     pub(crate) text: String,
+    /// Found once: thousands of links lead to the same pages.
+    anchors: OnceLock<BTreeSet<String>>,
 }
 
 /// What a file is.
@@ -86,7 +93,11 @@ impl File {
             _ if path.contains("/search-index-") => Kind::Search,
             _ => Kind::Other,
         };
-        Self { kind, text: String::from_utf8(bytes).unwrap_or_else(|_| panic!("{path} is no text")) }
+        Self {
+            kind,
+            text: String::from_utf8(bytes).unwrap_or_else(|_| panic!("{path} is no text")),
+            anchors: OnceLock::new(),
+        }
     }
 
     /// Everything that the file refers to, as it stands there.
@@ -101,12 +112,12 @@ impl File {
     }
 
     /// What a link can point at within the file.
-    pub(crate) fn anchors(&self) -> Vec<String> {
-        match self.kind {
+    pub(crate) fn anchors(&self) -> &BTreeSet<String> {
+        self.anchors.get_or_init(|| match self.kind {
             Kind::Html => Document::parse(&self.text).values("id").map(str::to_owned).collect(),
-            Kind::Markdown => headings(&self.text),
-            _ => Vec::new(),
-        }
+            Kind::Markdown => headings(&self.text).into_iter().collect(),
+            _ => BTreeSet::new(),
+        })
     }
 }
 
