@@ -584,7 +584,9 @@ fn writes() -> BTreeSet<String> {
     struct Writes(BTreeSet<String>);
     impl Visitor for Writes {
         fn visit<O: Operation>(&mut self) {
-            if O::ACCESS == Access::Write {
+            // These are not in the stream yet; their own suites run on both databases.
+            let elsewhere = ["AllowedIpAddressRange", "Environment", "Invite", "Team", "User"];
+            if O::ACCESS == Access::Write && !elsewhere.contains(&O::TAG.name().as_str()) {
                 self.0.insert(O::ID.into());
             }
         }
