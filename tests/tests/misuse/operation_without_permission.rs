@@ -17,6 +17,7 @@ impl Operation for Open {
     const TAG: Tag = Tag::Organization;
     const STATUS: u16 = 204;
     const ALSO: Option<Also> = None;
+    const EXTENSION: bool = false;
     const DOC: &'static [&'static str] = &["Open."];
     type Path = Root;
     type Query = NoQuery;
