@@ -1,6 +1,6 @@
 //! What stands before an entry's content: its header, and those that give it a longer name.
 
-use std::{io::Read, mem};
+use std::io::Read;
 
 use tar::{EntryType, Header};
 
@@ -92,7 +92,7 @@ impl Extension {
             _ if changes_entries(key) => return Err(tape.wrong("a sparse file")),
             _ => return Ok(()), // times, owners, attributes: nothing that a bundle keeps
         };
-        match mem::replace(place, Some(value.to_owned())) {
+        match place.replace(value.to_owned()) {
             Some(_) => Err(tape.wrong("an entry with two names or sizes")),
             None => Ok(()),
         }
