@@ -32,7 +32,8 @@ OUR_ID = re.compile("c[0-9a-z]{24}")
 POSTGRES = os.environ["AIRLOCK_SCHEMATHESIS_POSTGRES_URL"]
 SQLITE = os.environ["AIRLOCK_SCHEMATHESIS_SQLITE"]
 
-numbers = itertools.count(1)
+# Names and addresses must be new in each run on one server.
+numbers = itertools.count(int(os.environ["AIRLOCK_SCHEMATHESIS_FIRST_NUMBER"]))
 calls = collections.Counter()
 answers = collections.defaultdict(collections.Counter)
 
@@ -59,7 +60,11 @@ WORKSPACE = api("GET", f"{HERE}/workspaces?sorts=createdAt:asc")["workspaces"][0
 DEPLOYMENT = api("GET", f"{HERE}/deployments?sorts=createdAt:asc")["deployments"][0]["id"]
 OWNER = api("GET", f"{HERE}/tokens?sorts=createdAt:asc")["tokens"][0]["id"]
 RANGES = f"{HERE}/allowed-ip-address-ranges"
-THIS_MACHINE = api("POST", RANGES, {"ipAddressRange": "127.0.0.0/8"})["id"]
+MINE = "127.0.0.0/8"
+THIS_MACHINE = next(
+    (known["id"] for known in api("GET", f"{RANGES}?limit=100000")["allowedIpAddressRanges"] if known["ipAddressRange"] == MINE),
+    None,
+) or api("POST", RANGES, {"ipAddressRange": MINE})["id"]
 PROTECTED = {ORGANIZATION, WORKSPACE, DEPLOYMENT, OWNER, THIS_MACHINE}
 
 PERMISSIONS = {
