@@ -6,6 +6,7 @@
 mod gate;
 mod helper;
 mod http;
+mod lists;
 mod load;
 mod machine;
 mod plain_proxy;
@@ -18,7 +19,7 @@ mod world;
 
 use std::{
     future::Future,
-    io::{Write, stdout},
+    io::{StdoutLock, Write, stdout},
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
@@ -48,13 +49,8 @@ enum Command {
         #[command(flatten)]
         common: Common,
 
-        /// An empty PostgreSQL database; without it, SQLite.
-        #[arg(long, value_name = "URL")]
-        database_url: Option<String>,
-
-        /// What to say about the database.
-        #[arg(long, value_name = "TEXT", default_value = SQLITE)]
-        database: String,
+        #[command(flatten)]
+        database: DatabaseChoice,
 
         /// Only the rows whose name has this in it.
         #[arg(long, value_name = "TEXT", default_value = "")]
@@ -68,6 +64,18 @@ enum Command {
         /// How many live ones, one server after the other.
         #[arg(long, value_name = "N,N,...", value_delimiter = ',', required = true)]
         tokens: Vec<usize>,
+    },
+    /// Pages of long lists. bench/lists builds and runs this.
+    Lists {
+        #[command(flatten)]
+        common: Common,
+
+        #[command(flatten)]
+        database: DatabaseChoice,
+
+        /// How many records of each kind there are.
+        #[arg(long, value_name = "N", default_value_t = 10_000)]
+        records: usize,
     },
     /// Calls through the gate, beside a proxy without checks. bench/gate builds and runs this.
     Gate {
@@ -104,6 +112,17 @@ struct Common {
     seconds: u64,
 }
 
+#[derive(Args)]
+struct DatabaseChoice {
+    /// An empty PostgreSQL database; without it, SQLite.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+
+    /// What to say about the database.
+    #[arg(long, value_name = "TEXT", default_value = SQLITE)]
+    database: String,
+}
+
 /// What to say about the database where it is not a choice.
 const SQLITE: &str = "SQLite, journal_mode=WAL, synchronous=FULL";
 
@@ -129,18 +148,15 @@ const ROWS: &[RowKind] = &[
 
 fn main() -> anyhow::Result<()> {
     match Command::parse() {
-        Command::Load { common, database_url, database, only } => {
+        Command::Load { common, database, only } => {
             let rows: Vec<_> = ROWS.iter().filter(|(name, _)| name.contains(&only)).collect();
             ensure!(!rows.is_empty(), "no row has {only:?} in its name");
-            let folder = tempfile::tempdir_in(&common.folder)?;
-            let mut out = stdout().lock();
-            write_machine(&mut out, folder.path(), &database)?;
-            let server = Server::start(&common.airlock, folder.path(), database_url.as_deref())?;
-            let table = write_table(&mut out, &server, &rows, Duration::from_secs(common.seconds));
-            match on_one_thread(table) {
-                Ok(()) => server.stop(),
-                Err(error) => Err(error.context(format!("the server's log:\n{}", server.log()?))),
-            }
+            let time = Duration::from_secs(common.seconds);
+            on_a_server(&common, &database, async |out, server| write_table(out, server, &rows, time).await)
+        }
+        Command::Lists { common, database, records } => {
+            let time = Duration::from_secs(common.seconds);
+            on_a_server(&common, &database, async |out, server| lists::run(out, server, records, time).await)
         }
         Command::Verify { common, tokens } => {
             let folder = tempfile::tempdir_in(&common.folder)?;
@@ -157,6 +173,22 @@ fn main() -> anyhow::Result<()> {
         }
         Command::PlainProxy { upstream } => plain_proxy::run(upstream),
         Command::Upstream => on_one_thread(upstream::run()),
+    }
+}
+
+/// Starts a server with an empty database, does the work with it, and ends it.
+fn on_a_server(
+    common: &Common,
+    database: &DatabaseChoice,
+    work: impl AsyncFnOnce(&mut StdoutLock<'_>, &Server) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir_in(&common.folder)?;
+    let mut out = stdout().lock();
+    write_machine(&mut out, folder.path(), &database.database)?;
+    let server = Server::start(&common.airlock, folder.path(), database.database_url.as_deref())?;
+    match on_one_thread(work(&mut out, &server)) {
+        Ok(()) => server.stop(),
+        Err(error) => Err(error.context(format!("the server's log:\n{}", server.log()?))),
     }
 }
 

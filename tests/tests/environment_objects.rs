@@ -129,6 +129,12 @@ on_both! {
         assert_eq!(page["environmentObjects"][0]["connection"], warehouse());
         let hidden = world.get(&path.replace("true", "false")).await.expect(200);
         assert!(!hidden.to_string().contains("the password"));
+
+        let log = world.audit_log().await;
+        let readings: Vec<_> = log.iter().filter(|record| record["outcome"] == "READ").collect();
+        let [reading] = readings[..] else { panic!("one reading: {readings:?}") };
+        assert_eq!(reading["operationId"], "ListEnvironmentObjects");
+        assert_eq!([&reading["entityType"], &reading["entityId"]], [&json!("workspace"), &json!(world.workspace)]);
     }
 
     /// What is wrong is told with the field's name, and nothing is made.

@@ -5,7 +5,12 @@
 //! handler cannot be reached without the policy's proof, because there is no other way to make a
 //! [`Call`].
 
-use std::{collections::HashMap, future::Future, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    future::Future,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use airlock_contract::{Operation, Time, beta, id::Id, openapi, permissions::Permission, permissions::scope::Scope};
 use airlock_core::{
@@ -27,7 +32,7 @@ use axum::{
 use crate::{
     App, allow_list,
     authenticate::{Session, authenticate},
-    change::{self, Change},
+    change::{self, Change, Recorded},
     envelope,
     input::{self, QueryReader},
     record,
@@ -44,6 +49,7 @@ pub(crate) struct Call<'a, O: Operation> {
     pub(crate) body: &'a O::Body,
     pub(crate) now: Time,
     parts: &'a Parts,
+    secrets_of: &'a OnceLock<Entity>,
 }
 
 impl<O: Operation> Call<'_, O> {
@@ -52,22 +58,33 @@ impl<O: Operation> Call<'_, O> {
         Stamp { at: self.now, by: self.caller.id.clone() }
     }
 
+    /// Says that a read answers with secrets, and of what: it is in the audit log before the answer
+    /// is sent.
+    pub(crate) fn reads_secrets_of(&self, entity_type: &'static str, id: &impl Id) {
+        self.secrets_of.get_or_init(|| Entity { entity_type, id: id.as_str().to_owned() });
+    }
+
     /// The address that this call comes from, if anybody knows it.
     pub(crate) fn source_ip(&self) -> Option<IpAddr> {
         source_ip(self.app, self.parts)
     }
 }
 
-/// What a change came to: the answer, and what was changed, for the audit log.
+/// What something was done to, for the audit log.
+struct Entity {
+    entity_type: &'static str,
+    id: String,
+}
+
+/// What a change came to: the answer, and what was changed.
 pub(crate) struct Changed<T> {
-    pub(crate) output: T,
-    pub(crate) entity_type: &'static str,
-    pub(crate) entity_id: String,
+    output: T,
+    entity: Entity,
 }
 
 impl<T> Changed<T> {
     pub(crate) fn new(output: T, entity_type: &'static str, id: &impl Id) -> Self {
-        Self { output, entity_type, entity_id: id.as_str().to_owned() }
+        Self { output, entity: Entity { entity_type, id: id.as_str().to_owned() } }
     }
 }
 
@@ -119,6 +136,8 @@ struct Asked<'a, O: Operation> {
     granted: Granted<<O::Permission as Permission>::Scope>,
     /// What the place was found with; a read goes on with it.
     db: Option<Reading>,
+    /// Whose secrets a read answers with.
+    secrets_of: OnceLock<Entity>,
 }
 
 impl<O: Operation> Asked<'_, O> {
@@ -133,6 +152,7 @@ impl<O: Operation> Asked<'_, O> {
             body: &self.body,
             now: app.env.now(),
             parts: self.parts,
+            secrets_of: &self.secrets_of,
         }
     }
 }
@@ -146,7 +166,7 @@ where
     async fn make(&self, w: &Writing) -> Result<(O::Output, Entry)> {
         let call = self.call();
         let changed = <Handlers as Write<O>>::write(&call, w).await?;
-        let entry = change_entry(self, &changed, call.now);
+        let entry = entry_of(self, Outcome::Changed, &changed.entity, call.now);
         Ok((changed.output, entry))
     }
 }
@@ -161,6 +181,11 @@ where
             None => route.app.store.read().await?,
         };
         let output = <Handlers as Read<O>>::read(&asked.call(), &db).await?;
+        if let Some(entity) = asked.secrets_of.get() {
+            drop(db); // nobody holds one connection while waiting for another
+            let entry = entry_of(&asked, Outcome::Read, entity, route.app.env.now());
+            change::commit(&route.app, &Recorded(entry)).await?;
+        }
         answer::<O>(&route, &output)
     })
     .await
@@ -248,7 +273,7 @@ async fn prepare<'a, O: Operation>(
     let db = app.store.read().await?;
     let place = locate(&db, &target).await?;
     let granted = policy::authorize::<O::Permission>(&session.caller, &target, place)?;
-    Ok(Asked { route, parts, session, path, query, body, granted, db: Some(db) })
+    Ok(Asked { route, parts, session, path, query, body, granted, db: Some(db), secrets_of: OnceLock::new() })
 }
 
 fn answer<O: Operation>(route: &Route, output: &O::Output) -> Result<Response> {
@@ -266,12 +291,12 @@ fn answer<O: Operation>(route: &Route, output: &O::Output) -> Result<Response> {
     Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
-fn change_entry<O: Operation, T>(asked: &Asked<'_, O>, changed: &Changed<T>, now: Time) -> Entry {
+fn entry_of<O: Operation>(asked: &Asked<'_, O>, outcome: Outcome, entity: &Entity, now: Time) -> Entry {
     Entry {
         status: O::STATUS.into(),
-        outcome: Outcome::Changed,
-        entity_type: Some(changed.entity_type.into()),
-        entity_id: Some(changed.entity_id.clone()),
+        outcome,
+        entity_type: Some(entity.entity_type.into()),
+        entity_id: Some(entity.id.clone()),
         ..record::by(record::of(&asked.route.app, asked.parts, O::ID, now), &asked.session.caller)
     }
 }

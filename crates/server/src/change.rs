@@ -18,6 +18,17 @@ pub(crate) trait Change: Sync {
     fn make(&self, w: &Writing) -> impl Future<Output = Result<(Self::Output, Entry)>> + Send;
 }
 
+/// A change that is nothing but its record: that a secret was read.
+pub(crate) struct Recorded(pub(crate) Entry);
+
+impl Change for Recorded {
+    type Output = ();
+
+    async fn make(&self, _: &Writing) -> Result<((), Entry)> {
+        Ok(((), self.0.clone()))
+    }
+}
+
 /// Makes a change and commits it with its audit entry.
 ///
 /// # Errors

@@ -187,7 +187,7 @@ pub async fn list(
     let mut filter = Filter::of_organization(granted.organization());
     filter.among("t.deployment_id", [granted.deployment()]);
     filter.require("t.deleted_at IS NULL".into());
-    filter.page(db, AgentToken::COLUMNS, "agent_tokens t", &Page::of(query)).await
+    filter.page(db, AgentToken::COLUMNS, "agent_tokens t", "", &Page::of(query)).await
 }
 
 /// One of a Deployment's tokens.

@@ -41,7 +41,7 @@ pub async fn list(
     query: &ListAllowedIpAddressRangesQuery,
 ) -> Result<(Vec<AllowedRange>, u32)> {
     let filter = Filter::of_organization(granted.organization());
-    filter.page(db, AllowedRange::COLUMNS, "allowed_ip_address_ranges t", &Page::of(query)).await
+    filter.page(db, AllowedRange::COLUMNS, "allowed_ip_address_ranges t", "", &Page::of(query)).await
 }
 
 /// All addresses from which an Organization can be reached; any when there are none. It is asked

@@ -201,7 +201,7 @@ pub async fn list(db: &impl Reads, visible: &Visible, query: &ListApiTokensQuery
     filter.require("t.deleted_at IS NULL".into());
     may_see(&mut filter, visible);
     asked_for(&mut filter, query);
-    filter.page(db, ApiToken::COLUMNS, FROM, &Page::of(query)).await
+    filter.page(db, ApiToken::COLUMNS, FROM, "", &Page::of(query)).await
 }
 
 fn may_see<'a>(filter: &mut Filter<'a>, visible: &'a Visible) {

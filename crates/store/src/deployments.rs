@@ -36,7 +36,7 @@ record! {
     } and authorship
 }
 
-const FROM: &str = "deployments t JOIN workspaces w ON w.id = t.workspace_id";
+const JOIN_WORKSPACE: &str = " JOIN workspaces w ON w.id = t.workspace_id";
 
 impl Column for DeploymentSettings {
     fn take(row: &mut Row<'_>) -> Result<Self> {
@@ -99,7 +99,7 @@ pub async fn list(db: &impl Reads, reach: &Reach, query: &ListDeploymentsQuery) 
     if !query.workspace_ids.is_empty() {
         filter.among("t.workspace_id", &query.workspace_ids);
     }
-    filter.page(db, Deployment::COLUMNS, FROM, &Page::of(query)).await
+    filter.page(db, Deployment::COLUMNS, "deployments t", JOIN_WORKSPACE, &Page::of(query)).await
 }
 
 /// The granted Deployment.
@@ -112,7 +112,8 @@ pub async fn get(db: &impl Reads, granted: &Granted<scope::Deployment>) -> Resul
 }
 
 async fn find(db: &impl Reads, id: &DeploymentId) -> Result<Deployment> {
-    let sql = format!("SELECT {} FROM {FROM}{JOIN_SUBJECTS} WHERE t.id = $1", Deployment::COLUMNS);
+    let sql =
+        format!("SELECT {} FROM deployments t{JOIN_WORKSPACE}{JOIN_SUBJECTS} WHERE t.id = $1", Deployment::COLUMNS);
     db.conn().one(&sql, params![id]).await?.ok_or(Error::NotFound("Deployment".into()))
 }
 

@@ -143,10 +143,13 @@ pub async fn list(
     if let Some(key) = &query.object_key {
         filter.among("t.object_key", [key]);
     }
-    filter.page(db, EnvironmentObject::COLUMNS, &from, &Page::of(query)).await
+    filter.page(db, EnvironmentObject::COLUMNS, &from, "", &Page::of(query)).await
 }
 
 fn require_reach<'a>(filter: &mut Filter<'a>, of_workspaces: &'a Reach, of_deployments: &'a Reach) {
+    if of_workspaces.is_everywhere() && of_deployments.is_everywhere() {
+        return;
+    }
     let mut conditions = Vec::new();
     for (reach, of_these) in
         [(of_workspaces, "t.deployment_id IS NULL"), (of_deployments, "t.deployment_id IS NOT NULL")]

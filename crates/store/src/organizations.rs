@@ -55,7 +55,7 @@ pub async fn list(
 ) -> Result<(Vec<Organization>, u32)> {
     let mut filter = Filter::default();
     filter.among("t.id", [&caller.organization]);
-    filter.page(db, Organization::COLUMNS, "organizations t", &Page::of(query)).await
+    filter.page(db, Organization::COLUMNS, "organizations t", "", &Page::of(query)).await
 }
 
 /// The granted Organization.

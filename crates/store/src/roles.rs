@@ -100,7 +100,7 @@ pub async fn list(
     if !query.scope_types.is_empty() {
         filter.among("t.scope_type", query.scope_types.iter().map(|scope| scope.as_str()));
     }
-    filter.page(db, Role::COLUMNS, "roles t", &Page::of(query)).await
+    filter.page(db, Role::COLUMNS, "roles t", "", &Page::of(query)).await
 }
 
 /// One of the Organization's custom roles.

@@ -73,7 +73,7 @@ pub async fn list(db: &impl Reads, visible: &VisibleHolders, query: &ListTeamsQu
     }
     let on = On { workspace: query.workspace_id.as_ref(), deployment: query.deployment_id.as_ref(), ..On::default() };
     on.narrow(&mut filter);
-    filter.page(db, Team::COLUMNS, FROM, &Page::of(query)).await
+    filter.page(db, Team::COLUMNS, FROM, "", &Page::of(query)).await
 }
 
 /// A page of the teams of a user that the caller may see, and how many there are.
@@ -90,7 +90,7 @@ pub async fn list_of(
     let mut filter = visible.filter();
     let user = filter.bind([&user.id]);
     filter.require(format!("t.id IN (SELECT m.team_id FROM team_members m WHERE m.user_id = {user})"));
-    filter.page(db, Team::COLUMNS, FROM, &Page::of(query)).await
+    filter.page(db, Team::COLUMNS, FROM, "", &Page::of(query)).await
 }
 
 /// One of the Organization's teams.
@@ -188,7 +188,7 @@ pub async fn delete(w: &Writing, team: &Team) -> Result<()> {
 pub async fn members(db: &impl Reads, team: &Team, query: &ListTeamMembersQuery) -> Result<(Vec<Member>, u32)> {
     let mut filter = Filter::of_organization(&team.organization);
     filter.among("t.team_id", [&team.id]);
-    filter.page(db, Member::COLUMNS, MEMBERS, &Page::of(query)).await
+    filter.page(db, Member::COLUMNS, MEMBERS, "", &Page::of(query)).await
 }
 
 /// Adds users to a team. Answers with the place of the first that the Organization does not have,

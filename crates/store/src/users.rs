@@ -66,7 +66,7 @@ pub async fn list(db: &impl Reads, visible: &VisibleHolders, query: &ListUsersQu
         dag_tags: &query.dag_tags,
     };
     on.narrow(&mut filter);
-    filter.page(db, User::COLUMNS, FROM, &Page::of(query)).await
+    filter.page(db, User::COLUMNS, FROM, "", &Page::of(query)).await
 }
 
 /// One of the Organization's users.

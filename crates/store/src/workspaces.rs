@@ -43,7 +43,7 @@ record! {
     } and authorship
 }
 
-const FROM: &str = "workspaces t JOIN organizations o ON o.id = t.organization_id";
+const JOIN_ORGANIZATION: &str = " JOIN organizations o ON o.id = t.organization_id";
 
 /// A page of the Workspaces within reach, and how many there are.
 ///
@@ -61,7 +61,7 @@ pub async fn list(db: &impl Reads, reach: &Reach, query: &ListWorkspacesQuery) -
     if !query.names.is_empty() {
         filter.among("t.name", &query.names);
     }
-    filter.page(db, Workspace::COLUMNS, FROM, &Page::of(query)).await
+    filter.page(db, Workspace::COLUMNS, "workspaces t", JOIN_ORGANIZATION, &Page::of(query)).await
 }
 
 /// The granted Workspace.
@@ -74,7 +74,8 @@ pub async fn get(db: &impl Reads, granted: &Granted<scope::Workspace>) -> Result
 }
 
 async fn find(db: &impl Reads, id: &WorkspaceId) -> Result<Workspace> {
-    let sql = format!("SELECT {} FROM {FROM}{JOIN_SUBJECTS} WHERE t.id = $1", Workspace::COLUMNS);
+    let sql =
+        format!("SELECT {} FROM workspaces t{JOIN_ORGANIZATION}{JOIN_SUBJECTS} WHERE t.id = $1", Workspace::COLUMNS);
     db.conn().one(&sql, params![id]).await?.ok_or(Error::NotFound("Workspace".into()))
 }
 

@@ -8,10 +8,8 @@
 //! same things again and again.
 
 use airlock_contract::{AgentTokenId, Time, WorkspaceId, wire::EnvironmentObjectType};
-use airlock_core::{Error, Result, environment::Fields, gate::path::Resource};
+use airlock_core::{Result, environment::Fields, gate::path::Resource};
 use airlock_store::{
-    Writing,
-    audit::Entry,
     environment_objects::{self, EnvironmentObject, Found, Link},
     live_tokens::LiveToken,
 };
@@ -26,7 +24,7 @@ use serde_json::{Value, json};
 use super::{Ours, headers, knock::Knock, refusal::Refusal};
 use crate::{
     App,
-    change::{self, Change},
+    change::{self, Recorded},
 };
 
 /// How long the record of a reading stands for others like it, in seconds.
@@ -160,7 +158,7 @@ impl<'a> Asked<'a> {
         if app.gate.readings.0.get(&reading).is_some_and(is_recorded) {
             return Ok(());
         }
-        change::commit(app, &Reading(self.knock.read(self.token, entity_type, entity_id))).await?;
+        change::commit(app, &Recorded(self.knock.read(self.token, entity_type, entity_id))).await?;
         app.gate.readings.0.insert(reading, now);
         Ok(())
     }
@@ -179,15 +177,4 @@ fn connection(id: &str, fields: &Fields) -> Value {
         "port": field("port"),
         "extra": fields.get("extra").map(Value::to_string),
     })
-}
-
-/// A change that is nothing but its record.
-struct Reading(Entry);
-
-impl Change for Reading {
-    type Output = ();
-
-    async fn make(&self, _: &Writing) -> Result<((), Entry), Error> {
-        Ok(((), self.0.clone()))
-    }
 }

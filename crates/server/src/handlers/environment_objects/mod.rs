@@ -83,6 +83,13 @@ impl Read<ListEnvironmentObjects> for Handlers {
             Listed::For(deployment) => Some(deployment.deployment()),
             _ => None,
         };
+        if secrets {
+            match (&query.deployment_id, &query.workspace_id) {
+                (Some(deployment), _) => call.reads_secrets_of("deployment", deployment),
+                (None, Some(workspace)) => call.reads_secrets_of("workspace", workspace),
+                (None, None) => call.reads_secrets_of("organization", call.granted.organization()),
+            }
+        }
         let shown = Shown { secrets, resolved_for };
         Ok(EnvironmentObjectsPaginated {
             environment_objects: view::all(call.app, records, &links, shown)?,
