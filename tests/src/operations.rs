@@ -90,6 +90,14 @@ impl Things {
             (WorkspaceId::EXAMPLE, world.workspace.to_string()),
             (DeploymentId::EXAMPLE, world.deployment.to_string()),
         ]);
+        // One that may hibernate.
+        let settings = json!({
+            "name": "First deployment", "workspaceId": world.workspace, "type": "STANDARD", "executor": "CELERY",
+            "isCicdEnforced": false, "isDagDeployEnabled": false, "isHighAvailability": false,
+            "schedulerSize": "SMALL", "environmentVariables": [], "isDevelopmentMode": true,
+            "remoteExecution": {"enabled": true},
+        });
+        world.post(&world.path(&format!("/deployments/{}", world.deployment)), settings).await.expect(200);
         let role = json!({"name": "Reader", "permissions": ["deployment.get"], "scopeType": "DEPLOYMENT"});
         things.add::<RoleId>(world, &world.path("/roles"), role).await;
         let token = json!({"name": "for reading", "role": "ORGANIZATION_MEMBER", "scope": "ORGANIZATION"});

@@ -220,7 +220,7 @@ on_both! {
         let body = json!({
             "astroRuntimeVersion": "3.0-1", "clusterId": "clm8q7f6q000008lcgyougpsk", "contactEmails": [],
             "defaultTaskPodCpu": "", "defaultTaskPodMemory": "", "description": "remote", "environmentVariables": [],
-            "executor": "ASTRO", "isCicdEnforced": false, "isDagDeployEnabled": false, "isDevelopmentMode": false,
+            "executor": "ASTRO", "isCicdEnforced": false, "isDagDeployEnabled": false, "isDevelopmentMode": true,
             "isHighAvailability": true, "name": "remote", "remoteExecution": {
                 "enabled": true, "allowedIpAddressRanges": ["8.8.8.8/32"], "taskLogBucket": "s3://logs",
                 "taskLogUrlPattern": "https://logs",

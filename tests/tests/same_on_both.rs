@@ -246,6 +246,21 @@ impl Stream {
             let path = self.world.path(&format!("/deployments/{one}")).replace("/v1/", "/platform/v1beta1/");
             self.call("GET", &path, &Value::Null).await;
         }
+        let asleep = json!({
+            "name": "asleep", "workspaceId": workspace, "isDevelopmentMode": true,
+            "scalingSpec": {"hibernationSpec": {"schedules": [{
+                "hibernateAtCron": "0 20 * * *", "wakeAtCron": "0 6 * * *", "isEnabled": true, "timeZone": "Asia/Tokyo",
+            }]}},
+        });
+        let asleep = format!("/deployments/{}", id(&self.post("/deployments", asleep).await));
+        for body in
+            [json!({"isHibernating": true}), json!({"isHibernating": false, "overrideUntil": "2035-01-01T00:00:00Z"})]
+        {
+            self.post(&format!("{asleep}/hibernation-override"), body).await;
+            self.get(&asleep).await;
+        }
+        self.delete(&format!("{asleep}/hibernation-override")).await;
+        self.get(&asleep).await;
         self.post(&format!("/deployments/{}", ids[0]), json!({"name": "x", "workspaceId": "y"})).await;
         self.post("/deployments", json!({"name": "x", "workspaceId": "cnowhere"})).await;
         self.post("/deployments", json!({"name": "x"})).await;

@@ -129,6 +129,15 @@ pub struct Also {
     pub path: &'static str,
 }
 
+/// How the document tells which errors an operation can answer with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errors {
+    /// Each by its status.
+    Each,
+    /// Besides, the two ranges `4XX` and `5XX`: all that the public document has for the operation.
+    InRanges,
+}
+
 /// One operation of the API: the single place that says how it is called and what it needs.
 ///
 /// Rows are made by the table in [`crate::operations`]; nothing implements this by hand.
@@ -149,6 +158,8 @@ pub trait Operation: Send + Sync + 'static {
     const ALSO: Option<Also>;
     /// Whether it is ours: the public API does not have it.
     const EXTENSION: bool;
+    /// How the document tells its errors.
+    const ERRORS: Errors;
     /// Lines of documentation; the first is the summary.
     const DOC: &'static [&'static str];
 

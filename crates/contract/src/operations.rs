@@ -8,7 +8,7 @@
 //! says what else leads to that status, or for a success what the answer is.
 
 use crate::{
-    operation::{Access, Also, Beta, Method, Operation, Tag, Visitor},
+    operation::{Access, Also, Beta, Errors, Method, Operation, Tag, Visitor},
     path::*,
     permissions::{self, Permission},
     wire::*,
@@ -53,6 +53,7 @@ macro_rules! operations {
             $(, query $query:ident)? $(, body $body:ident)?
             => $status:literal $($output:ident)?
             $(, also $beta:ident $($beta_method:ident $beta_path:literal)?)?
+            $(, errors $errors:ident)?
             $(, beyond $public:ident)?;
     )*})*) => {
         $($(
@@ -77,6 +78,7 @@ macro_rules! operations {
                     let _ = Public::$public;
                     true
                 } )?) false);
+                const ERRORS: Errors = or!(($( { Errors::$errors } )?) { Errors::Each });
                 const DOC: &'static [&'static str] = &[$($doc),+];
 
                 type Permission = permissions::$permission;
@@ -323,6 +325,8 @@ operations! {
         /// Needs `workspace.deployments.create` in the Workspace that the body names.
         ///
         /// 400: Two environment variables have the same `key`.
+        /// 400: A hibernation schedule has a cron expression or a time zone that cannot be read, or the Deployment
+        /// is not one for development (`isDevelopmentMode`).
         /// 404: The body names a Workspace that is not there, or that the caller may not see.
         CreateDeployment: Write Post "/organizations/{organizationId}/deployments"
             requires WorkspaceDeploymentsCreate at body, path InOrganization, body CreateDeploymentRequest
@@ -340,6 +344,8 @@ operations! {
         /// 200: The Deployment as it is now.
         /// 400: The body names another Workspace or another `type` than the Deployment has.
         /// 400: Two environment variables have the same `key`.
+        /// 400: A hibernation schedule has a cron expression or a time zone that cannot be read, or the Deployment
+        /// is not one for development (`isDevelopmentMode`).
         UpdateDeployment: Write Post "/organizations/{organizationId}/deployments/{deploymentId}"
             requires DeploymentUpdate, path InDeployment, body UpdateDeploymentRequest
             => 200 Deployment, also Platform;
@@ -349,10 +355,29 @@ operations! {
         DeleteDeployment: Write Delete "/organizations/{organizationId}/deployments/{deploymentId}"
             requires DeploymentDelete, path InDeployment
             => 204, also Platform;
+        /// Override a Deployment's hibernation.
+        ///
+        /// The override holds instead of the schedules until it ends or is removed. A Deployment
+        /// that hibernates hands out no work; tasks that run go on.
+        ///
+        /// 200: The override as it is now.
+        /// 400: The Deployment is not one for development (`isDevelopmentMode`).
+        /// 400: The `overrideUntil` has passed already.
+        UpdateDeploymentHibernationOverride: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/hibernation-override"
+            requires DeploymentUpdate, path InDeployment, body OverrideDeploymentHibernationBody
+            => 200 DeploymentHibernationOverride, also Platform, errors InRanges;
+        /// Remove the override of a Deployment's hibernation.
+        ///
+        /// The schedules hold again from the next request on. Removes nothing when there is no
+        /// override.
+        DeleteDeploymentHibernationOverride: Write Delete "/organizations/{organizationId}/deployments/{deploymentId}/hibernation-override"
+            requires DeploymentUpdate, path InDeployment
+            => 204, also Platform, errors InRanges;
         /// Look at a Deployment's Airflow.
         ///
         /// Calls the Airflow now, and says what is right and what is wrong, such as that it does
-        /// not trust Airlock. What it finds is the Deployment's `status` from then on.
+        /// not trust Airlock. What it finds is the Deployment's `status` from then on, unless it
+        /// hibernates.
         CheckAirflow: Inquiry Get "/organizations/{organizationId}/deployments/{deploymentId}/airflow-check"
             requires DeploymentGet, path InDeployment
             => 200 AirflowCheck, beyond V1;

@@ -7,6 +7,7 @@
 //! - [`agent_key`] is the public half of a key that an agent made for itself.
 //! - [`gate`] holds what a remote agent may ask of an Airflow, and how it proves who it is.
 //! - [`environment`] says what environment objects hold, and what of it is secret.
+//! - [`hibernation`] says when a Deployment sleeps, by [`cron`] expressions and by an override.
 //! - [`keyring`] derives every secret from the master key; nothing recoverable is stored.
 //! - [`error`] is the one error that crosses crate boundaries.
 //! - [`env`] brings time and chance in, so that tests own both.
@@ -16,10 +17,12 @@ pub mod agent;
 pub mod agent_key;
 pub mod agent_token;
 pub mod api_token;
+pub mod cron;
 pub mod env;
 pub mod environment;
 pub mod error;
 pub mod gate;
+pub mod hibernation;
 pub mod keyring;
 pub mod policy;
 pub mod session;

@@ -2,7 +2,7 @@
 
 use airlock_contract::{
     Access, Method, Operation, Tag,
-    operation::Also,
+    operation::{Also, Errors},
     path::Root,
     wire::{NoBody, NoOutput, NoQuery},
 };
@@ -18,6 +18,7 @@ impl Operation for Open {
     const STATUS: u16 = 204;
     const ALSO: Option<Also> = None;
     const EXTENSION: bool = false;
+    const ERRORS: Errors = Errors::Each;
     const DOC: &'static [&'static str] = &["Open."];
     type Path = Root;
     type Query = NoQuery;

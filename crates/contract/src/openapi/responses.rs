@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{doc::Doc, has_body, has_output, query_parameters};
 use crate::{
     Access, Operation,
+    operation::Errors,
     path::PathParameters,
     permissions::{Permission, scope::Scope},
     wire,
@@ -28,6 +29,12 @@ const ERRORS: &[(u16, &str, &str)] = &[
     (429, "TooManyRequests", "The caller's rate limit is used up; `Retry-After` says for how long."),
     (500, "InternalServerError", "The server failed; its log has the reason under `requestId`."),
     (503, "ServiceUnavailable", "The server cannot serve now; `Retry-After` says when to try again."),
+];
+
+/// All errors of a kind, for the operations that tell them so.
+const RANGES: &[(&str, &str)] = &[
+    ("4XX", "Any other error of the request; the message says what is wrong."),
+    ("5XX", "Any other failure of the server; its log has the reason under `requestId`."),
 ];
 
 /// The errors, as components of the document.
@@ -58,6 +65,11 @@ pub(super) fn responses<O: Operation>(generator: &mut SchemaGenerator, doc: &Doc
                 error(generator, &causes.join("\n"))
             };
             responses.insert(status.to_string(), response);
+        }
+    }
+    if O::ERRORS == Errors::InRanges {
+        for (range, cause) in RANGES {
+            responses.insert((*range).to_owned(), error(generator, cause));
         }
     }
     responses.into()

@@ -131,7 +131,7 @@ pub struct DeploymentRemoteExecution {
 }
 
 /// When a Deployment shall sleep.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
 pub struct DeploymentScalingSpecRequest {
@@ -142,7 +142,7 @@ pub struct DeploymentScalingSpecRequest {
 }
 
 /// The rules by which a Deployment shall sleep.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(rename_all = "camelCase")]
 #[garde(allow_unvalidated)]
 pub struct DeploymentHibernationSpecRequest {
@@ -164,7 +164,7 @@ pub struct DeploymentHibernationOverrideRequest {
     /// Sleep, or be awake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub is_hibernating: Option<bool>,
-    /// Until when; for good when absent.
+    /// Until when; until it is removed when absent.
     #[garde(custom(text::optional_time))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_until: Option<String>,
@@ -179,14 +179,32 @@ pub struct DeploymentHibernationSchedule {
     #[garde(length(chars, max = 200), custom(text::optional_prose))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// When to go to sleep, as a cron expression.
+    /// When to go to sleep, as a cron expression of five fields.
     #[garde(custom(text::filled_line))]
     pub hibernate_at_cron: String,
-    /// When to wake, as a cron expression.
+    /// When to wake, as a cron expression of five fields.
     #[garde(custom(text::filled_line))]
     pub wake_at_cron: String,
     /// Whether the schedule is followed.
     pub is_enabled: bool,
+    /// The time zone of both expressions, by its name in the IANA database; UTC when absent.
+    #[garde(custom(text::optional_line))]
+    #[schemars(extend("x-extension" = true))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+/// What shall hold instead of a Deployment's hibernation schedules.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(rename_all = "camelCase")]
+#[garde(allow_unvalidated)]
+#[schemars(example = json!({"isHibernating": true, "overrideUntil": "2035-01-31T12:00:00Z"}))]
+pub struct OverrideDeploymentHibernationBody {
+    /// Sleep, or be awake.
+    pub is_hibernating: bool,
+    /// Until when; until it is removed when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_until: Option<Time>,
 }
 
 /// When a Deployment sleeps.
@@ -220,7 +238,7 @@ pub struct DeploymentHibernationOverride {
     /// Sleep, or be awake.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_hibernating: Option<bool>,
-    /// Until when; for good when absent.
+    /// Until when; until it is removed when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub override_until: Option<Time>,
 }

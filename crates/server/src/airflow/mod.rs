@@ -10,7 +10,7 @@ pub(crate) mod health;
 use std::{net::IpAddr, sync::Arc};
 
 use airlock_contract::{DeploymentId, OrganizationId, WorkspaceId};
-use airlock_core::{Error, Result, address::Ranges, gate::upstream::Signing};
+use airlock_core::{Error, Result, address::Ranges, gate::upstream::Signing, hibernation::Hibernation};
 use airlock_store::{
     airflows,
     deployments::{Variable, VariableValue},
@@ -39,6 +39,8 @@ pub(crate) struct Airflow {
     pub(crate) allowed_ranges: Ranges,
     /// The queues of tokens that name none.
     pub(crate) queues: Vec<String>,
+    /// When it hands out no work.
+    pub(crate) hibernation: Hibernation,
 }
 
 /// Where an Airflow is, and how requests to it are signed.
@@ -70,6 +72,7 @@ impl Airflow {
     }
 
     fn read(app: &App, record: airflows::AirflowRecord, variables: &[Variable]) -> Result<Self> {
+        let hibernation = Hibernation::of(&record.settings);
         let remote = record.settings.remote_execution;
         let ranges = remote.as_ref().and_then(|remote| remote.allowed_ip_address_ranges.as_deref()).unwrap_or_default();
         let allowed_ranges = Ranges::parse(ranges.iter().map(String::as_str))
@@ -86,6 +89,7 @@ impl Airflow {
             takes_agents: remote.as_ref().is_some_and(|remote| remote.enabled),
             allowed_ranges,
             queues,
+            hibernation,
         })
     }
 }

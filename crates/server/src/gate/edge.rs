@@ -196,7 +196,8 @@ impl<'a> Caller<'a> {
         let agent = agent.ok_or_else(|| {
             Refusal::denied("agent_not_registered", format!("the worker {worker} has not registered"))
         })?;
-        if agent.cordon == Cordon::Cordoned {
+        // What is fetched runs to its end, so holding back new work is all that there is to do.
+        if agent.cordon == Cordon::Cordoned || self.airflow.hibernation.is_hibernating(app.env.now()) {
             return Ok(ours("null"));
         }
         let (parts, answer) = self.send(bytes).await?;

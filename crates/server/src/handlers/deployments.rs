@@ -7,13 +7,12 @@ use airlock_contract::{
     operations::{CreateDeployment, DeleteDeployment, GetDeployment, ListDeployments, UpdateDeployment},
     permissions::Action,
     wire::{
-        Deployment, DeploymentEnvironmentVariable, DeploymentEnvironmentVariableRequest, DeploymentHibernationOverride,
-        DeploymentHibernationSpec, DeploymentRemoteExecution, DeploymentScalingSpec, DeploymentScalingSpecRequest,
-        DeploymentSettings, DeploymentType, DeploymentsPaginated, Executor, Paged, SchedulerSize,
-        UpdateWorkerQueueRequest, WorkerQueue,
+        Deployment, DeploymentEnvironmentVariable, DeploymentEnvironmentVariableRequest, DeploymentRemoteExecution,
+        DeploymentScalingStatus, DeploymentSettings, DeploymentStatus, DeploymentType, DeploymentsPaginated, Executor,
+        Paged, SchedulerSize, UpdateWorkerQueueRequest, WorkerQueue,
     },
 };
-use airlock_core::{Error, Result, policy::Reach};
+use airlock_core::{Error, Result, hibernation::Hibernation, policy::Reach};
 use airlock_store::{
     Reading, Reads, Writing,
     airflow_health::{self, Health},
@@ -22,6 +21,7 @@ use airlock_store::{
 };
 use secrecy::ExposeSecret;
 
+use super::hibernation;
 use crate::{
     App,
     adaptor::{Call, Changed, Handlers, Read, Write},
@@ -51,6 +51,7 @@ impl Write<CreateDeployment> for Handlers {
     async fn write(call: &Call<'_, CreateDeployment>, w: &Writing) -> Result<Changed<Deployment>> {
         let workspace = workspaces::get(w, call.granted).await?;
         let mut settings = with_defaults(with_defaults_of(&workspace, call.body.0.clone()));
+        hibernation::check(&settings, call.body)?;
         let variables = settings.environment_variables.take().unwrap_or_default();
         name_queues(call.app, &mut settings, None);
         let id: DeploymentId = call.app.env.new_id();
@@ -64,6 +65,7 @@ impl Write<UpdateDeployment> for Handlers {
     async fn write(call: &Call<'_, UpdateDeployment>, w: &Writing) -> Result<Changed<Deployment>> {
         let old = deployments::get(w, call.granted).await?;
         let mut settings = changed(&old, call.body)?;
+        hibernation::check(&settings, call.body)?;
         let variables = settings.environment_variables.take().unwrap_or_default();
         name_queues(call.app, &mut settings, Some(&old.settings));
         let record = deployments::update(w, call.granted, &settings, &call.stamp()).await?;
@@ -246,7 +248,12 @@ async fn views(app: &App, db: &impl Reads, records: Vec<Record>) -> Result<Vec<D
 }
 
 fn view_with(app: &App, record: Record, variables: &[&Variable], health: Option<&Health>) -> Deployment {
-    let (status, status_reason, airflow_version) = status(app, variables, health);
+    let (mut status, mut status_reason, airflow_version) = status(app, variables, health);
+    let now = app.env.now();
+    let sleep = Hibernation::of(&record.settings).status(now);
+    if let Some(asleep) = sleep.as_ref().filter(|sleep| sleep.is_hibernating) {
+        (status, status_reason) = (DeploymentStatus::Hibernating, asleep.reason.clone());
+    }
     let airflow =
         variables.iter().find(|variable| variable.name == BASE_URL).and_then(|variable| match &variable.value {
             VariableValue::Plain(url) => Some(url.trim_end_matches('/').to_owned()),
@@ -313,8 +320,8 @@ fn view_with(app: &App, record: Record, variables: &[&Variable], health: Option<
         oidc_issuer_url: None,
         resource_quota_cpu: settings.resource_quota_cpu,
         resource_quota_memory: settings.resource_quota_memory,
-        scaling_spec: settings.scaling_spec.map(view_scaling),
-        scaling_status: None,
+        scaling_spec: settings.scaling_spec.map(|spec| hibernation::view(spec, now)),
+        scaling_status: sleep.map(|status| DeploymentScalingStatus { hibernation_status: Some(status) }),
         scheduler_au: settings.scheduler.as_ref().and_then(|scheduler| scheduler.au),
         scheduler_cpu: String::new(),
         scheduler_memory: String::new(),
@@ -355,18 +362,5 @@ fn view_queue(queue: UpdateWorkerQueueRequest) -> WorkerQueue {
         pod_cpu: String::new(),
         pod_memory: String::new(),
         pod_ephemeral_storage: queue.pod_ephemeral_storage,
-    }
-}
-
-fn view_scaling(spec: DeploymentScalingSpecRequest) -> DeploymentScalingSpec {
-    DeploymentScalingSpec {
-        hibernation_spec: spec.hibernation_spec.map(|spec| DeploymentHibernationSpec {
-            r#override: spec.r#override.map(|asked| DeploymentHibernationOverride {
-                is_active: None,
-                is_hibernating: asked.is_hibernating,
-                override_until: asked.override_until.and_then(|until| until.parse().ok()),
-            }),
-            schedules: spec.schedules,
-        }),
     }
 }

@@ -9,6 +9,7 @@ mod audit_logs;
 mod authorization;
 pub(crate) mod deployments;
 mod environment_objects;
+mod hibernation;
 mod invites;
 mod names;
 mod organizations;
