@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use airlock_contract::{
-    Access, AgentId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, DeploymentId, EnvironmentObjectId, InviteId,
-    Operation, OrganizationId, RoleId, TeamId, UserId, WorkspaceId,
+    Access, AgentId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeploymentId, EnvironmentObjectId,
+    InviteId, Operation, OrganizationId, RoleId, TeamId, UserId, WorkspaceId,
     id::Id,
     openapi::{body_example, has_body, path_parameters, query_parameters},
     operation::{Method, Visitor},
@@ -100,6 +100,11 @@ impl Things {
         world.post(&world.path(&format!("/deployments/{}", world.deployment)), settings).await.expect(200);
         let role = json!({"name": "Reader", "permissions": ["deployment.get"], "scopeType": "DEPLOYMENT"});
         things.add::<RoleId>(world, &world.path("/roles"), role).await;
+        let cluster = json!({
+            "name": "Frankfurt", "type": "DEDICATED", "cloudProvider": "AWS", "region": "eu-central-1",
+            "vpcSubnetRange": "172.20.0.0/20",
+        });
+        things.add::<ClusterId>(world, &world.path("/clusters"), cluster).await;
         let token = json!({"name": "for reading", "role": "ORGANIZATION_MEMBER", "scope": "ORGANIZATION"});
         things.add::<ApiTokenId>(world, &world.path("/tokens"), token).await;
         let token = things.add::<AgentTokenId>(world, &world.agent_tokens(""), json!({"name": "edge worker"})).await;

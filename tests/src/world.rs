@@ -294,6 +294,16 @@ impl World {
         session.expect("a session").expose().to_owned()
     }
 
+    /// A new cluster of a type, open to all Workspaces: its id.
+    pub async fn new_cluster(&self, kind: &str) -> String {
+        let body = json!({
+            "name": kind, "type": kind, "cloudProvider": "AWS", "region": "eu-central-1",
+            "vpcSubnetRange": "172.20.0.0/20",
+        });
+        let made = self.post(&self.path("/clusters"), body).await.expect(200);
+        made["id"].as_str().expect("an id").into()
+    }
+
     /// A new Workspace: its id.
     pub async fn new_workspace(&self, name: &str) -> String {
         let answer = self.post(&self.path("/workspaces"), json!({"name": name})).await.expect(200);
@@ -342,6 +352,7 @@ const TABLES: &[&str] = &[
     "organizations",
     "allowed_ip_address_ranges",
     "workspaces",
+    "clusters",
     "deployments",
     "deployment_variables",
     "environment_objects",

@@ -218,7 +218,7 @@ on_both! {
     /// `astro_deployment` of the kind DEDICATED with remote execution.
     async fn a_dedicated_deployment(world) {
         let body = json!({
-            "astroRuntimeVersion": "3.0-1", "clusterId": "clm8q7f6q000008lcgyougpsk", "contactEmails": [],
+            "astroRuntimeVersion": "3.0-1", "clusterId": world.new_cluster("DEDICATED").await, "contactEmails": [],
             "defaultTaskPodCpu": "", "defaultTaskPodMemory": "", "description": "remote", "environmentVariables": [],
             "executor": "ASTRO", "isCicdEnforced": false, "isDagDeployEnabled": false, "isDevelopmentMode": true,
             "isHighAvailability": true, "name": "remote", "remoteExecution": {
@@ -249,7 +249,7 @@ on_both! {
     /// `astro_deployment` of the kind HYBRID.
     async fn a_hybrid_deployment(world) {
         let body = json!({
-            "astroRuntimeVersion": "11.3.0", "clusterId": "clm8q7f6q000008lcgyougpsk", "contactEmails": [],
+            "astroRuntimeVersion": "11.3.0", "clusterId": world.new_cluster("HYBRID").await, "contactEmails": [],
             "description": "", "environmentVariables": [], "executor": "CELERY", "isCicdEnforced": true,
             "isDagDeployEnabled": true, "name": "hybrid", "scheduler": {"au": 6, "replicas": 1},
             "type": "HYBRID", "workspaceId": world.workspace, "workerQueues": [{

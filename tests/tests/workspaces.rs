@@ -21,16 +21,17 @@ fn names(page: &Value) -> Vec<&str> {
 on_both! {
     /// The answer has everything that was asked for, and so have later ones.
     async fn create_get_update_delete(world) {
+        let (cluster, other) = (world.new_cluster("DEDICATED").await, world.new_cluster("HYBRID").await);
         let made = create(&world, json!({
             "name": "Data ü", "description": "pipelines", "cicdEnforcedDefault": true, "defaultCloudProvider": "AWS",
-            "defaultClusterId": "ccluster", "defaultRegion": "eu-central-1",
+            "defaultClusterId": cluster, "defaultRegion": "eu-central-1",
         })).await;
         let owner = &made["createdBy"];
         assert_eq!(owner["apiTokenName"], "First owner");
         assert_eq!(made, json!({
             "id": made["id"], "name": "Data ü", "description": "pipelines", "organizationId": world.organization,
             "organizationName": "Airlock", "cicdEnforcedDefault": true, "defaultCloudProvider": "AWS",
-            "defaultClusterId": "ccluster", "defaultRegion": "eu-central-1",
+            "defaultClusterId": cluster, "defaultRegion": "eu-central-1",
             "createdAt": "2026-01-01T00:00:00Z", "createdBy": owner,
             "updatedAt": "2026-01-01T00:00:00Z", "updatedBy": owner,
         }));
@@ -50,7 +51,7 @@ on_both! {
         assert_eq!(world.get(&one(&world, &made)).await.expect(200), expected);
         let asked = json!({
             "name": "renamed", "description": "", "cicdEnforcedDefault": false, "defaultCloudProvider": "GCP",
-            "defaultClusterId": "cother", "defaultRegion": "europe-west4",
+            "defaultClusterId": other, "defaultRegion": "europe-west4",
         });
         let changed = world.post(&one(&world, &made), asked.clone()).await.expect(200);
         for key in ["defaultCloudProvider", "defaultClusterId", "defaultRegion"] {
@@ -88,6 +89,8 @@ on_both! {
             ("cicdEnforcedDefault", json!("true"), "cicdEnforcedDefault"),
             ("defaultCloudProvider", json!("MOON"), "defaultCloudProvider"),
             ("defaultRegion", json!("x".repeat(257)), "defaultRegion"),
+            ("defaultClusterId", json!("cnowhere"), "defaultClusterId"),
+            ("defaultClusterId", json!("no/id"), "defaultClusterId"),
         ] {
             let mut body = json!({"name": "x", "description": "", "cicdEnforcedDefault": false});
             body[key] = wrong;

@@ -106,6 +106,8 @@ ids! {
     OrganizationId "Organization" "cmjuohs000j063o1bw72ghw8g"
     /// The id of a Workspace: a group of Deployments in an Organization.
     WorkspaceId "Workspace" "cmjuohs00lehmyl093cbnkzll"
+    /// The id of a cluster: a place where Airflows run.
+    ClusterId "cluster" "cmjuohs00f6z1tq8vkd50nc2m"
     /// The id of a Deployment: one Airflow.
     DeploymentId "Deployment" "cmjuohs003t3pr10qlva2l82c"
     /// The id of an agent token: the credential of one remote agent for one Deployment.

@@ -16,8 +16,8 @@ pub mod time;
 pub mod wire;
 
 pub use id::{
-    AgentId, AgentJobId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, DeploymentId, EnvironmentObjectId,
-    InviteId, OrganizationId, RoleHolderId, RoleId, SubjectId, TeamId, UserId, WorkspaceId,
+    AgentId, AgentJobId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeploymentId,
+    EnvironmentObjectId, InviteId, OrganizationId, RoleHolderId, RoleId, SubjectId, TeamId, UserId, WorkspaceId,
 };
 pub use operation::{Access, Method, Operation, Tag};
 pub use time::Time;

@@ -313,6 +313,56 @@ operations! {
             requires Authenticated, path Root, query ListPermissionGroupsQuery
             => 200 PermissionGroups, also Iam;
     }
+    Cluster {
+        /// List clusters.
+        ///
+        /// All of the Organization, narrowed by name or cloud, each with how the Deployments in it are.
+        ListClusters: Read Get "/organizations/{organizationId}/clusters"
+            requires OrganizationClustersGet, path InOrganization, query ListClustersQuery
+            => 200 ClustersPaginated, also Platform;
+        /// Create a cluster.
+        ///
+        /// Names a place where Airflows run, so that Deployments can say that theirs runs there.
+        /// Airlock provisions nothing: the cluster is `CREATED` at once, and the rest of the body is
+        /// kept and answered as it came.
+        ///
+        /// 200: The new cluster.
+        /// 400: One of the `workspaceIds` is not there, or two node pools have the same `name`.
+        /// 412: The Organization has as many clusters as it can have: 1000.
+        CreateCluster: Write Post "/organizations/{organizationId}/clusters"
+            requires OrganizationClustersCreate, path InOrganization, body CreateClusterRequest
+            => 200 Cluster, also Platform;
+        /// Get a cluster.
+        ///
+        /// What was asked for, and how the Deployments in it are.
+        GetCluster: Read Get "/organizations/{organizationId}/clusters/{clusterId}"
+            requires OrganizationClustersGet, path OneCluster
+            => 200 Cluster, also Platform;
+        /// Update a cluster.
+        ///
+        /// What the body leaves out stays as it is. `workspaceIds`, `nodePools` and `k8sTags` replace
+        /// the whole list; a node pool that comes with its id, or with its name, stays the same one.
+        ///
+        /// 200: The cluster as it is now.
+        /// 400: The `clusterType` is not that of the cluster.
+        /// 400: One of the `workspaceIds` is not there.
+        /// 400: A Deployment of a Workspace that is not among the `workspaceIds` runs in the cluster, or the
+        /// cluster is such a Workspace's default.
+        /// 400: The `id` of a node pool is none of the cluster's, or two node pools have the same `name`.
+        /// 400: `enableDr` is on, and there is no `drRegion`.
+        /// 412: `isFailedOver` is on, and the cluster has no second region to take over.
+        UpdateCluster: Write Post "/organizations/{organizationId}/clusters/{clusterId}"
+            requires OrganizationClustersUpdate, path OneCluster, body UpdateClusterRequest
+            => 200 Cluster, also Platform;
+        /// Delete a cluster.
+        ///
+        /// Refused while a Deployment runs in it, or while it is the default of a Workspace.
+        ///
+        /// 400: The cluster is in use; the message names by what.
+        DeleteCluster: Write Delete "/organizations/{organizationId}/clusters/{clusterId}"
+            requires OrganizationClustersDelete, path OneCluster
+            => 204, also Platform;
+    }
     Deployment {
         /// List Deployments.
         ///
@@ -322,8 +372,11 @@ operations! {
             => 200 DeploymentsPaginated, also Platform;
         /// Create a Deployment.
         ///
-        /// Needs `workspace.deployments.create` in the Workspace that the body names.
+        /// Needs `workspace.deployments.create` in the Workspace that the body names. What the body
+        /// leaves out comes from that Workspace: a name is enough.
         ///
+        /// 400: The `clusterId` names no cluster, or one of another type, or one that is restricted to other
+        /// Workspaces; or it is missing for a DEDICATED or HYBRID Deployment.
         /// 400: Two environment variables have the same `key`.
         /// 400: A hibernation schedule has a cron expression or a time zone that cannot be read, or the Deployment
         /// is not one for development (`isDevelopmentMode`).
@@ -701,6 +754,8 @@ operations! {
         /// Create a Workspace.
         ///
         /// A caller whose role does not reach the new Workspace will not see it.
+        ///
+        /// 400: The `defaultClusterId` names no cluster, or one that is restricted to other Workspaces.
         CreateWorkspace: Write Post "/organizations/{organizationId}/workspaces"
             requires OrganizationWorkspacesCreate, path InOrganization, body CreateWorkspaceRequest
             => 200 Workspace, also Platform;
@@ -712,9 +767,11 @@ operations! {
             => 200 Workspace, also Platform;
         /// Update a Workspace.
         ///
-        /// Defaults that the body leaves out stay as they are.
+        /// Defaults that the body leaves out stay as they are; an empty `defaultClusterId` takes that
+        /// one away.
         ///
         /// 200: The Workspace as it is now.
+        /// 400: The `defaultClusterId` names no cluster, or one that is restricted to other Workspaces.
         UpdateWorkspace: Write Post "/organizations/{organizationId}/workspaces/{workspaceId}"
             requires WorkspaceSettingsUpdate, path InWorkspace, body UpdateWorkspaceRequest
             => 200 Workspace, also Platform;

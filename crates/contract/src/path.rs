@@ -1,7 +1,7 @@
 //! The parameters that paths carry, and the scope that each set of them names.
 
 use crate::{
-    AgentId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, DeploymentId, EnvironmentObjectId, InviteId,
+    AgentId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeploymentId, EnvironmentObjectId, InviteId,
     OrganizationId, RoleId, TeamId, UserId, WorkspaceId,
     id::Id,
     permissions::scope,
@@ -77,6 +77,8 @@ paths! {
     }
     /// `.../tokens/{tokenId}`
     OneApiToken { organization_id: OrganizationId, token_id: ApiTokenId }
+    /// `.../clusters/{clusterId}`
+    OneCluster { organization_id: OrganizationId, cluster_id: ClusterId }
     /// `.../environment-objects/{environmentObjectId}`
     OneEnvironmentObject { organization_id: OrganizationId, environment_object_id: EnvironmentObjectId }
     /// `.../roles/{roleId}`
@@ -126,7 +128,7 @@ macro_rules! organization_scoped {
         }
     )*};
 }
-organization_scoped!(InOrganization OneAllowedIpAddressRange OneApiToken OneEnvironmentObject OneInvite OneRole OneTeam OneTeamMember OneUser);
+organization_scoped!(InOrganization OneAllowedIpAddressRange OneApiToken OneCluster OneEnvironmentObject OneInvite OneRole OneTeam OneTeamMember OneUser);
 
 impl From<&InWorkspace> for scope::Workspace {
     fn from(path: &InWorkspace) -> Self {

@@ -38,6 +38,9 @@ pub enum Error {
     /// It contradicts what is there already (409).
     #[error("{0}")]
     Conflict(String),
+    /// Something that must hold first does not (412).
+    #[error("{0}")]
+    Unmet(String),
     /// The body is too large (413).
     #[error("the body is larger than {0} bytes")]
     TooLarge(usize),

@@ -40,6 +40,7 @@ pub(crate) fn status(error: &Error) -> StatusCode {
         Error::NotFound(_) | Error::Hidden(_) => StatusCode::NOT_FOUND,
         Error::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::Unmet(_) => StatusCode::PRECONDITION_FAILED,
         Error::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         Error::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,

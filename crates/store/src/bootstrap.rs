@@ -61,7 +61,7 @@ pub async fn insert(w: &Writing, first: &Bootstrap<'_>) -> Result<()> {
     subjects::put_token(w, &SubjectId::from(SYSTEM), "Airlock").await?;
     organizations::insert(w, organization, name, first.stamp).await?;
     workspaces::insert_into(w, organization, workspace, workspace_request, first.stamp).await?;
-    deployments::insert_into(w, organization, workspace, deployment, settings, first.stamp).await
+    deployments::insert_into(w, organization, workspace, deployment, None, settings, first.stamp).await
 }
 
 /// Keeps an Owner's token that nobody granted: whoever has the database and the master key makes it.

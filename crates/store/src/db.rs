@@ -4,8 +4,8 @@
 //! column list that [`record!`] makes from the same declaration.
 
 use airlock_contract::{
-    AgentId, AgentJobId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, DeploymentId, EnvironmentObjectId,
-    InviteId, OrganizationId, RoleHolderId, RoleId, SubjectId, TeamId, Time, UserId, WorkspaceId,
+    AgentId, AgentJobId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeploymentId,
+    EnvironmentObjectId, InviteId, OrganizationId, RoleHolderId, RoleId, SubjectId, TeamId, Time, UserId, WorkspaceId,
 };
 use airlock_core::{Error, Result, api_token::TokenHash};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
@@ -199,6 +199,7 @@ values! {
     &'a TokenHash => |value| Value::Bytes(Some(&value.0));
     &'a OrganizationId => |id| Value::Text(Some(id.as_str()));
     &'a WorkspaceId => |id| Value::Text(Some(id.as_str()));
+    &'a ClusterId => |id| Value::Text(Some(id.as_str()));
     &'a DeploymentId => |id| Value::Text(Some(id.as_str()));
     &'a AgentId => |id| Value::Text(Some(id.as_str()));
     &'a AgentJobId => |id| Value::Text(Some(id.as_str()));
@@ -321,6 +322,7 @@ columns! {
     u32: i64 => |value| u32::try_from(value).map_err(|cause| crate::corrupt("number", cause))?;
     OrganizationId: String => |text| text.into();
     WorkspaceId: String => |text| text.into();
+    ClusterId: String => |text| text.into();
     DeploymentId: String => |text| text.into();
     AgentId: String => |text| text.into();
     AgentJobId: String => |text| text.into();
@@ -351,6 +353,7 @@ word_columns!(
     airlock_contract::wire::ApiTokenKind,
     airlock_contract::wire::ApiTokenScope,
     airlock_contract::wire::CloudProvider,
+    airlock_contract::wire::ClusterType,
     airlock_contract::wire::CustomRoleScopeType,
     airlock_contract::wire::DeploymentStatus,
     airlock_contract::wire::EntityType,

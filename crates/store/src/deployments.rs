@@ -1,7 +1,7 @@
 //! Deployments and their environment variables.
 
 use airlock_contract::{
-    DeploymentId, OrganizationId, Time, WorkspaceId,
+    ClusterId, DeploymentId, OrganizationId, Time, WorkspaceId,
     permissions::scope,
     wire::{DeploymentSettings, ListDeploymentsQuery},
 };
@@ -31,12 +31,14 @@ record! {
         pub workspace: WorkspaceId = "t.workspace_id",
         /// The Workspace's name.
         pub workspace_name: String = "w.name",
+        /// The name of the cluster that it runs in.
+        pub cluster_name: Option<String> = "k.name",
         /// What was asked for.
         pub settings: DeploymentSettings = "t.settings",
     } and authorship
 }
 
-const JOIN_WORKSPACE: &str = " JOIN workspaces w ON w.id = t.workspace_id";
+const JOINS: &str = " JOIN workspaces w ON w.id = t.workspace_id LEFT JOIN clusters k ON k.id = t.cluster_id";
 
 impl Column for DeploymentSettings {
     fn take(row: &mut Row<'_>) -> Result<Self> {
@@ -99,7 +101,7 @@ pub async fn list(db: &impl Reads, reach: &Reach, query: &ListDeploymentsQuery) 
     if !query.workspace_ids.is_empty() {
         filter.among("t.workspace_id", &query.workspace_ids);
     }
-    filter.page(db, Deployment::COLUMNS, "deployments t", JOIN_WORKSPACE, &Page::of(query)).await
+    filter.page(db, Deployment::COLUMNS, "deployments t", JOINS, &Page::of(query)).await
 }
 
 /// The granted Deployment.
@@ -112,8 +114,7 @@ pub async fn get(db: &impl Reads, granted: &Granted<scope::Deployment>) -> Resul
 }
 
 async fn find(db: &impl Reads, id: &DeploymentId) -> Result<Deployment> {
-    let sql =
-        format!("SELECT {} FROM deployments t{JOIN_WORKSPACE}{JOIN_SUBJECTS} WHERE t.id = $1", Deployment::COLUMNS);
+    let sql = format!("SELECT {} FROM deployments t{JOINS}{JOIN_SUBJECTS} WHERE t.id = $1", Deployment::COLUMNS);
     db.conn().one(&sql, params![id]).await?.ok_or(Error::NotFound("Deployment".into()))
 }
 
@@ -141,7 +142,8 @@ fn json(settings: &DeploymentSettings) -> Result<String> {
     serde_json::to_string(settings).map_err(Error::internal)
 }
 
-/// Keeps a new Deployment. Its environment variables are kept by [`replace_variables`].
+/// Keeps a new Deployment, in a cluster that stays meanwhile, if in any. Its environment variables
+/// are kept by [`replace_variables`].
 ///
 /// # Errors
 ///
@@ -150,6 +152,7 @@ pub async fn insert(
     w: &Writing,
     granted: &Granted<scope::Workspace>,
     id: &DeploymentId,
+    cluster: Option<&ClusterId>,
     settings: &DeploymentSettings,
     stamp: &Stamp,
 ) -> Result<Deployment> {
@@ -158,7 +161,7 @@ pub async fn insert(
     if there == 0 {
         return Err(Error::NotFound("Workspace".into()));
     }
-    insert_into(w, granted.organization(), granted.workspace(), id, settings, stamp).await?;
+    insert_into(w, granted.organization(), granted.workspace(), id, cluster, settings, stamp).await?;
     find(w, id).await
 }
 
@@ -167,11 +170,13 @@ pub(crate) async fn insert_into(
     organization: &OrganizationId,
     workspace: &WorkspaceId,
     id: &DeploymentId,
+    cluster: Option<&ClusterId>,
     settings: &DeploymentSettings,
     stamp: &Stamp,
 ) -> Result<()> {
     let sql = "INSERT INTO deployments (id, organization_id, workspace_id, name, remote_execution, settings, \
-               created_at, created_by, updated_at, updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8)";
+               created_at, created_by, updated_at, updated_by, cluster_id) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8, $9)";
     let settings_json = json(settings)?;
     let values = params![
         id,
@@ -182,6 +187,7 @@ pub(crate) async fn insert_into(
         &settings_json,
         stamp.at,
         &stamp.by,
+        cluster.map(ClusterId::as_str),
     ];
     w.conn().execute(sql, values).await?;
     Ok(())

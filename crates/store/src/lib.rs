@@ -17,6 +17,7 @@ mod authority;
 pub mod bootstrap;
 pub mod callers;
 pub mod census;
+pub mod clusters;
 pub mod cutoffs;
 mod db;
 pub mod deployments;

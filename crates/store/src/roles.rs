@@ -36,12 +36,12 @@ record! {
     } and authorship
 }
 
-/// The Workspaces in which a role can be used; all of them when there are none.
+/// The Workspaces in which a role or a cluster can be used; all of them when there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restricted(pub Vec<WorkspaceId>);
 
 impl Restricted {
-    /// Whether a role with this restriction can be used in the Workspace.
+    /// Whether what has this restriction can be used in the Workspace.
     pub fn allows(&self, workspace: &WorkspaceId) -> bool {
         self.0.is_empty() || self.0.contains(workspace)
     }

@@ -112,7 +112,7 @@ pub(crate) async fn insert_into(
         request.description.as_deref().unwrap_or_default(),
         request.cicd_enforced_default.unwrap_or_default(),
         request.default_cloud_provider.map(CloudProvider::as_str),
-        &request.default_cluster_id,
+        request.default_cluster_id.as_deref().filter(|id| !id.is_empty()),
         &request.default_region,
         stamp.at,
         &stamp.by,
@@ -121,7 +121,8 @@ pub(crate) async fn insert_into(
     Ok(())
 }
 
-/// Changes the granted Workspace. Defaults that the request leaves out stay.
+/// Changes the granted Workspace. Defaults that the request leaves out stay; an empty id of a
+/// cluster takes the default away.
 ///
 /// # Errors
 ///
@@ -134,7 +135,7 @@ pub async fn update(
 ) -> Result<Workspace> {
     let sql = "UPDATE workspaces SET name = $1, description = $2, cicd_enforced_default = $3, \
                default_cloud_provider = COALESCE($4, default_cloud_provider), \
-               default_cluster_id = COALESCE($5, default_cluster_id), \
+               default_cluster_id = NULLIF(COALESCE($5, default_cluster_id), ''), \
                default_region = COALESCE($6, default_region), updated_at = $7, updated_by = $8 WHERE id = $9";
     let values = params![
         &request.name,

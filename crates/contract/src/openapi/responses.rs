@@ -24,6 +24,7 @@ const ERRORS: &[(u16, &str, &str)] = &[
     (404, "NotFound", "There is no such thing, or the caller may not see it."),
     (405, "MethodNotAllowed", "The path exists, with other methods: see `Allow`."),
     (409, "Conflict", "It contradicts what is there already; the message says what."),
+    (412, "PreconditionFailed", "Something that must hold first does not; the message says what."),
     (413, "ContentTooLarge", "The body is larger than 1 MiB."),
     (415, "UnsupportedMediaType", "The body is not `application/json`."),
     (429, "TooManyRequests", "The caller's rate limit is used up; `Retry-After` says for how long."),
@@ -52,7 +53,7 @@ pub(super) fn responses<O: Operation>(generator: &mut SchemaGenerator, doc: &Doc
     let mut responses = Map::from_iter([(O::STATUS.to_string(), success::<O>(generator, doc))]);
     for (status, name, _) in ERRORS {
         let can_be = match status {
-            409 => doc.about(409).next().is_some(),
+            409 | 412 => doc.about(*status).next().is_some(),
             413 | 415 => has_body::<O>(),
             _ => true,
         };

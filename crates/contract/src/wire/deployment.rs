@@ -363,8 +363,8 @@ pub struct DeploymentSettings {
     #[garde(length(chars, max = 1000), custom(text::optional_prose))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// What it runs on. When a new Deployment's is absent: DEDICATED if there is a `clusterId`,
-    /// otherwise STANDARD.
+    /// What it runs on. When a new Deployment's is absent: that of the cluster which `clusterId` names,
+    /// or which is the Workspace's default; otherwise STANDARD.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<DeploymentType>,
     /// The version of Airflow, as the name of a runtime.
@@ -374,7 +374,7 @@ pub struct DeploymentSettings {
     /// The cloud that it runs in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_provider: Option<CloudProvider>,
-    /// The cluster that it runs in.
+    /// The cluster that it runs in, unless STANDARD; without it, the Workspace's default.
     #[garde(length(chars, max = 64), custom(text::optional_prose))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster_id: Option<String>,

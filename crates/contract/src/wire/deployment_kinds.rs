@@ -1,17 +1,14 @@
 //! The three kinds of Deployments, and which settings each of them has.
 //!
-//! A request is read as the one set of all settings, so that a fault names its field, and then
-//! held against the kind that its `type` names. The document shows each kind with its own fields,
-//! chosen by the discriminator `type`, as the public API does.
+//! The kind is the one that a request's `type` names; see [`super::choice`].
 
-use std::{borrow::Cow, ops::Deref};
-
-use garde::Validate;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{DeploymentSettings, DeploymentType, UpdateWorkerQueueRequest};
+use super::{
+    DeploymentSettings, DeploymentType, UpdateWorkerQueueRequest,
+    choice::{define, keep_properties, no_null, requests},
+};
 use crate::{WorkspaceId, id::Id};
 
 /// Settings that every kind has.
@@ -98,54 +95,22 @@ impl Verb {
     }
 }
 
-macro_rules! requests {
-    ($($(#[$doc:meta])* $name:ident $verb:ident, for example $example:tt)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, Serialize, Deserialize)]
-        #[serde(transparent)]
-        pub struct $name(pub DeploymentSettings);
-
-        impl Deref for $name {
-            type Target = DeploymentSettings;
-            fn deref(&self) -> &DeploymentSettings {
-                &self.0
-            }
-        }
-
-        impl Validate for $name {
-            type Context = ();
-            fn validate_into(&self, ctx: &(), parent: &mut dyn FnMut() -> garde::Path, report: &mut garde::Report) {
-                self.0.validate_into(ctx, parent, report);
-                let given = serde_json::to_value(&self.0).unwrap_or_default();
-                for setting in Verb::$verb.required(self.kind()) {
-                    if given.get(setting).is_none() {
-                        report.append(parent().join(setting), garde::Error::new("is required"));
-                    }
-                }
-            }
-        }
-
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                choice(generator, Verb::$verb, json!($example))
-            }
-        }
-    )*};
-}
-
 requests! {
     /// What a Deployment is made from.
-    CreateDeploymentRequest Create, for example {
+    CreateDeploymentRequest of DeploymentSettings, chosen by "type",
+        needs |settings| Verb::Create.required(settings.kind()),
+        kinds |generator| kinds(generator, Verb::Create),
+        for example {
         "name": "production",
         "type": "STANDARD",
         "workspaceId": WorkspaceId::EXAMPLE,
         "remoteExecution": {"enabled": true},
     }
     /// What a Deployment shall be like.
-    UpdateDeploymentRequest Update, for example {
+    UpdateDeploymentRequest of DeploymentSettings, chosen by "type",
+        needs |settings| Verb::Update.required(settings.kind()),
+        kinds |generator| kinds(generator, Verb::Update),
+        for example {
         "name": "production",
         "type": "STANDARD",
         "workspaceId": WorkspaceId::EXAMPLE,
@@ -176,10 +141,9 @@ pub fn workspace_of(request: &CreateDeploymentRequest) -> &WorkspaceId {
     &request.0.workspace_id
 }
 
-/// The schema "one of the kinds, chosen by `type`".
-fn choice(generator: &mut SchemaGenerator, verb: Verb, example: Value) -> Schema {
-    let mut mapping = Map::new();
-    for &kind in DeploymentType::ALL {
+/// The schemas of the kinds, by `type`.
+fn kinds(generator: &mut SchemaGenerator, verb: Verb) -> Map<String, Value> {
+    let define_kind = |&kind: &DeploymentType| {
         let schema = of_kind(generator, verb, kind);
         let title = match kind {
             DeploymentType::Dedicated => "Dedicated",
@@ -187,14 +151,9 @@ fn choice(generator: &mut SchemaGenerator, verb: Verb, example: Value) -> Schema
             DeploymentType::Standard => "Standard",
         };
         let name = format!("{}{title}DeploymentRequest", verb.name());
-        mapping.insert(kind.as_str().into(), define(generator, &name, schema).into());
-    }
-    let arms: Vec<Value> = mapping.values().map(|reference| json!({"$ref": reference})).collect();
-    json_schema!({
-        "oneOf": arms,
-        "discriminator": {"propertyName": "type", "mapping": mapping},
-        "examples": [example],
-    })
+        (kind.as_str().to_owned(), define(generator, &name, schema).into())
+    };
+    DeploymentType::ALL.iter().map(define_kind).collect()
 }
 
 /// The schema of one kind's request.
@@ -213,9 +172,6 @@ fn of_kind(generator: &mut SchemaGenerator, verb: Verb, kind: DeploymentType) ->
             let reference = define(generator, "UpdateDeploymentInstanceSpecRequest", size);
             properties["scheduler"] = json!({"$ref": reference});
         }
-    }
-    for required in verb.required(kind) {
-        no_null(&mut properties[required]);
     }
     schema
 }
@@ -236,32 +192,4 @@ fn queue_schema(generator: &mut SchemaGenerator, verb: Verb, kind: DeploymentTyp
         no_null(&mut schema["properties"][needed]);
     }
     define(generator, name, schema)
-}
-
-fn keep_properties(schema: &mut Value, names: &[&str], required: &[&str]) {
-    if let Some(properties) = schema["properties"].as_object_mut() {
-        properties.retain(|name, _| names.contains(&name.as_str()));
-    }
-    schema["required"] = json!(required);
-}
-
-/// Takes `null` out of what an optional property accepts.
-fn no_null(property: &mut Value) {
-    // `get_mut`, because indexing would put in what is not there, as null.
-    if let Some(kinds) = property.get_mut("type").and_then(Value::as_array_mut) {
-        kinds.retain(|kind| kind != "null");
-        if let [only] = kinds.as_slice() {
-            property["type"] = only.clone();
-        }
-    }
-    if let Some(words) = property.get_mut("enum").and_then(Value::as_array_mut) {
-        words.retain(|word| !word.is_null());
-    }
-}
-
-/// Puts a schema among the document's definitions; answers the reference to it.
-fn define(generator: &mut SchemaGenerator, name: &str, schema: Value) -> String {
-    let reference = format!("#{}/{name}", generator.settings().definitions_path);
-    generator.definitions_mut().insert(name.to_owned(), schema);
-    reference
 }

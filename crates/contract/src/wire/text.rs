@@ -62,6 +62,13 @@ pub fn optional_prose(text: &Option<String>, (): &()) -> garde::Result {
     text.as_deref().map_or(Ok(()), |text| prose(text, &()))
 }
 
+/// [`optional_prose`] of at most 256 characters, where the public API states no bound.
+pub fn optional_short_prose(text: &Option<String>, (): &()) -> garde::Result {
+    optional_prose(text, &())?;
+    let is_long = text.as_deref().is_some_and(|text| text.chars().count() > 256);
+    if is_long { Err(garde::Error::new("length is greater than 256")) } else { Ok(()) }
+}
+
 /// [`prose`] for each of several texts.
 pub fn all_prose(texts: &[String], (): &()) -> garde::Result {
     texts.iter().try_for_each(|text| prose(text, &()))
@@ -87,6 +94,16 @@ pub fn cidr(text: &str, (): &()) -> garde::Result {
     }
     let shown: String = text.chars().take(100).collect();
     Err(garde::Error::new(format!("{shown:?} is not an address range in CIDR form, for example 203.0.113.0/24")))
+}
+
+/// [`cidr`], where the text is optional.
+pub fn optional_cidr(text: &Option<String>, (): &()) -> garde::Result {
+    text.as_deref().map_or(Ok(()), |text| cidr(text, &()))
+}
+
+/// [`optional_cidr`], where clients send an empty text for none.
+pub fn cidr_or_empty(text: &Option<String>, (): &()) -> garde::Result {
+    text.as_deref().filter(|text| !text.is_empty()).map_or(Ok(()), |text| cidr(text, &()))
 }
 
 /// [`cidr`] for each of several texts.

@@ -115,7 +115,8 @@ pub enum Place {
 }
 
 impl Place {
-    fn organization(&self) -> Option<&OrganizationId> {
+    /// The Organization that it is in, or is.
+    pub fn organization(&self) -> Option<&OrganizationId> {
         match self {
             Self::Installation => None,
             Self::Organization(organization)

@@ -106,24 +106,41 @@ pub(crate) fn status(
     variables: &[&Variable],
     found: Option<&Health>,
 ) -> (DeploymentStatus, Option<String>, String) {
-    let version = found.and_then(|found| found.airflow_version.clone()).unwrap_or_default();
-    let unknown = |reason: String| (DeploymentStatus::Unknown, Some(reason), version.clone());
-    if variables.iter().all(|variable| variable.name != BASE_URL) {
-        let reason = format!("no Airflow is attached: the environment variable {BASE_URL} is missing");
-        return (DeploymentStatus::Unknown, Some(reason), String::new());
-    }
+    let is_attached = variables.iter().any(|variable| variable.name == BASE_URL);
     let changed = variables.iter().filter(|variable| variable.name.starts_with("AIRFLOW__"));
-    let changed = changed.map(|variable| variable.updated_at).max();
-    match found.and_then(|found| Some((found, found.checked_at?))) {
-        Some((_, checked_at)) if changed.is_some_and(|changed| changed > checked_at) => {
-            unknown("its Airflow has not been looked at since its environment variables were changed".into())
+    let changed_at = changed.map(|variable| variable.updated_at).max();
+    let look = found.and_then(|found| Some(Look { status: found.status, at: found.checked_at? }));
+    let (status, why) = judge(app, is_attached, changed_at, look);
+    let reason = why.or_else(|| found.and_then(|found| found.reason.clone()));
+    let version = found.filter(|_| is_attached).and_then(|found| found.airflow_version.clone());
+    (status, reason, version.unwrap_or_default())
+}
+
+/// What a look found, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) status: DeploymentStatus,
+    pub(crate) at: Time,
+}
+
+/// A Deployment's status, and why it is not the one that was last found: whether an Airflow is
+/// attached, when what says so was last changed, and the last look.
+pub(crate) fn judge(
+    app: &App,
+    is_attached: bool,
+    changed_at: Option<Time>,
+    look: Option<Look>,
+) -> (DeploymentStatus, Option<String>) {
+    let reason = match look {
+        _ if !is_attached => format!("no Airflow is attached: the environment variable {BASE_URL} is missing"),
+        None => "its Airflow has not been looked at yet".into(),
+        Some(look) if changed_at.is_some_and(|changed_at| changed_at > look.at) => {
+            "its Airflow has not been looked at since its environment variables were changed".into()
         }
-        Some((_, checked_at)) if is_stale(app, checked_at) => {
-            unknown(format!("its Airflow was last looked at at {checked_at}"))
-        }
-        Some((found, _)) => (found.status, found.reason.clone(), version),
-        None => unknown("its Airflow has not been looked at yet".into()),
-    }
+        Some(look) if is_stale(app, look.at) => format!("its Airflow was last looked at at {}", look.at),
+        Some(look) => return (look.status, None),
+    };
+    (DeploymentStatus::Unknown, Some(reason))
 }
 
 fn is_stale(app: &App, checked_at: Time) -> bool {

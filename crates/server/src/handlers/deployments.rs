@@ -1,5 +1,7 @@
 //! `/organizations/{organizationId}/deployments`
 
+mod place;
+
 use std::collections::HashSet;
 
 use airlock_contract::{
@@ -17,7 +19,7 @@ use airlock_store::{
     Reading, Reads, Writing,
     airflow_health::{self, Health},
     deployments::{self, Deployment as Record, Variable, VariableValue},
-    workspaces::{self, Workspace},
+    workspaces,
 };
 use secrecy::ExposeSecret;
 
@@ -50,12 +52,23 @@ impl Read<GetDeployment> for Handlers {
 impl Write<CreateDeployment> for Handlers {
     async fn write(call: &Call<'_, CreateDeployment>, w: &Writing) -> Result<Changed<Deployment>> {
         let workspace = workspaces::get(w, call.granted).await?;
-        let mut settings = with_defaults(with_defaults_of(&workspace, call.body.0.clone()));
+        let mut settings = call.body.0.clone();
+        settings.is_cicd_enforced.get_or_insert(workspace.cicd_enforced_default);
+        let cluster = place::decide(w, call.granted, &workspace, &mut settings).await?;
+        let mut settings = with_defaults(settings);
         hibernation::check(&settings, call.body)?;
         let variables = settings.environment_variables.take().unwrap_or_default();
         name_queues(call.app, &mut settings, None);
         let id: DeploymentId = call.app.env.new_id();
-        let record = deployments::insert(w, call.granted, &id, &settings, &call.stamp()).await?;
+        let record = deployments::insert(
+            w,
+            call.granted,
+            &id,
+            cluster.as_ref().map(|cluster| &cluster.id),
+            &settings,
+            &call.stamp(),
+        )
+        .await?;
         put_variables(call.app, w, &record, &variables, call.now).await?;
         Ok(Changed::new(view(call.app, w, record).await?, "deployment", &id))
     }
@@ -79,20 +92,6 @@ impl Write<DeleteDeployment> for Handlers {
         deployments::delete(w, call.granted, &call.stamp()).await?;
         Ok(Changed::new((), "deployment", call.granted.deployment()))
     }
-}
-
-/// Fills in what the Workspace has defaults for.
-fn with_defaults_of(workspace: &Workspace, mut settings: DeploymentSettings) -> DeploymentSettings {
-    let kind = settings.kind();
-    settings.kind = Some(kind);
-    settings.is_cicd_enforced.get_or_insert(workspace.cicd_enforced_default);
-    if kind == DeploymentType::Standard {
-        settings.cloud_provider = settings.cloud_provider.or(workspace.default_cloud_provider);
-        settings.region = settings.region.or_else(|| workspace.default_region.clone());
-    } else {
-        settings.cluster_id = settings.cluster_id.or_else(|| workspace.default_cluster_id.clone());
-    }
-    settings
 }
 
 /// Fills in what the stock clients look at without checking that it is there.
@@ -287,7 +286,7 @@ fn view_with(app: &App, record: Record, variables: &[&Variable], health: Option<
         astro_runtime_version: runtime.clone(),
         runtime_version: runtime,
         cloud_provider: settings.cloud_provider,
-        cluster_name: (kind != DeploymentType::Standard).then(|| settings.cluster_id.clone().unwrap_or_default()),
+        cluster_name: (kind != DeploymentType::Standard).then(|| record.cluster_name.unwrap_or_default()),
         cluster_id: settings.cluster_id.or((kind != DeploymentType::Standard).then(String::new)),
         region: settings.region,
         web_server_ingress_hostname: without_scheme(&airflow),

@@ -7,6 +7,7 @@ mod allowed_ip_address_ranges;
 pub(crate) mod api_tokens;
 mod audit_logs;
 mod authorization;
+pub(crate) mod clusters;
 pub(crate) mod deployments;
 mod environment_objects;
 mod hibernation;

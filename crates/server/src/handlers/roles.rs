@@ -1,7 +1,7 @@
 //! `/organizations/{organizationId}/roles` and `/role-templates`, and which role can be used where.
 
 use airlock_contract::{
-    RoleId, WorkspaceId,
+    RoleId,
     operations::{CreateCustomRole, DeleteCustomRole, GetCustomRole, ListRoleTemplates, ListRoles, UpdateCustomRole},
     permissions::scope,
     wire::{
@@ -14,13 +14,11 @@ use airlock_core::{
     policy::{self, Granted, Permissions, Place, roles as builtin},
 };
 use airlock_store::{
-    Reading, Reads, Writing,
-    locate::locate,
-    role_bindings,
+    Reading, Reads, Writing, role_bindings,
     roles::{self, Role as Record, RoleSettings},
 };
 
-use super::names::some_of;
+use super::{names::some_of, workspaces::check_all_there};
 use crate::adaptor::{Call, Changed, Handlers, Read, Write};
 
 pub(crate) use airlock_store::roles::lock;
@@ -104,7 +102,7 @@ impl Write<CreateCustomRole> for Handlers {
         let restricted = body.restricted_workspace_ids.as_deref().unwrap_or_default();
         lock(w, call.granted).await?;
         check_name(call.granted, w, &body.name, None).await?;
-        check_workspaces(call.granted, w, restricted).await?;
+        check_all_there(w, call.granted, restricted, "restrictedWorkspaceIds").await?;
         let settings = RoleSettings {
             name: &body.name,
             description: body.description.as_deref().unwrap_or_default(),
@@ -124,7 +122,7 @@ impl Write<UpdateCustomRole> for Handlers {
         lock(w, call.granted).await?;
         let old = roles::get(w, call.granted, &call.path.role_id).await?;
         check_name(call.granted, w, &body.name, Some(&old)).await?;
-        check_workspaces(call.granted, w, restricted).await?;
+        check_all_there(w, call.granted, restricted, "restrictedWorkspaceIds").await?;
         let permissions = read_permissions(&body.permissions, old.scope)?;
         if permissions != old.permissions {
             refuse_while_held(call.granted, w, &old, Some(ApiTokenKind::DirectAccess)).await?;
@@ -187,24 +185,6 @@ async fn check_name(
         }
         _ => Ok(()),
     }
-}
-
-async fn check_workspaces(
-    granted: &Granted<scope::Organization>,
-    db: &impl Reads,
-    workspaces: &[WorkspaceId],
-) -> Result<()> {
-    for (at, workspace) in workspaces.iter().enumerate() {
-        let target = scope::Target::Workspace(granted.organization().clone(), workspace.clone());
-        if locate(db, &target).await?.is_none() {
-            return Err(Error::field(
-                "unknown",
-                format!("restrictedWorkspaceIds[{at}]"),
-                "there is no such Workspace in this Organization",
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Names those who stand in the way, for people lose hours over a bare refusal.

@@ -3,15 +3,23 @@
 use airlock_contract::{
     WorkspaceId,
     operations::{CreateWorkspace, DeleteWorkspace, GetWorkspace, ListWorkspaces, UpdateWorkspace},
-    permissions::Action,
+    permissions::{
+        Action,
+        scope::{self, Scope, Target},
+    },
     wire::{Workspace, WorkspacesPaginated},
 };
-use airlock_core::{Result, policy::Reach};
+use airlock_core::{
+    Error, Result,
+    policy::{Granted, Reach},
+};
 use airlock_store::{
-    Reading, Writing,
+    Reading, Reads, Writing,
+    locate::locate,
     workspaces::{self, Workspace as Record},
 };
 
+use super::clusters::find_usable;
 use crate::adaptor::{Call, Changed, Handlers, Read, Write};
 
 impl Read<ListWorkspaces> for Handlers {
@@ -36,6 +44,7 @@ impl Read<GetWorkspace> for Handlers {
 impl Write<CreateWorkspace> for Handlers {
     async fn write(call: &Call<'_, CreateWorkspace>, w: &Writing) -> Result<Changed<Workspace>> {
         let id: WorkspaceId = call.app.env.new_id();
+        check_default_cluster(w, call.granted, &id, call.body.default_cluster_id.as_deref()).await?;
         let record = workspaces::insert(w, call.granted, &id, call.body, &call.stamp()).await?;
         Ok(Changed::new(view(record), "workspace", &id))
     }
@@ -43,6 +52,9 @@ impl Write<CreateWorkspace> for Handlers {
 
 impl Write<UpdateWorkspace> for Handlers {
     async fn write(call: &Call<'_, UpdateWorkspace>, w: &Writing) -> Result<Changed<Workspace>> {
+        let was = workspaces::get(w, call.granted).await?.default_cluster_id;
+        let asked = call.body.default_cluster_id.as_deref().filter(|asked| Some(*asked) != was.as_deref());
+        check_default_cluster(w, call.granted, call.granted.workspace(), asked).await?;
         let record = workspaces::update(w, call.granted, call.body, &call.stamp()).await?;
         Ok(Changed::new(view(record), "workspace", call.granted.workspace()))
     }
@@ -53,6 +65,36 @@ impl Write<DeleteWorkspace> for Handlers {
         workspaces::delete(w, call.granted, &call.stamp()).await?;
         Ok(Changed::new((), "workspace", call.granted.workspace()))
     }
+}
+
+/// The cluster of new Deployments must be one that they can run in; an empty id names none.
+async fn check_default_cluster<S: Scope>(
+    w: &Writing,
+    granted: &Granted<S>,
+    workspace: &WorkspaceId,
+    asked: Option<&str>,
+) -> Result<()> {
+    if let Some(id) = asked.filter(|id| !id.is_empty()) {
+        find_usable(w, granted, workspace, id, "defaultClusterId").await?;
+    }
+    Ok(())
+}
+
+/// Checks that Workspaces are there which a field of a request names.
+pub(super) async fn check_all_there(
+    db: &impl Reads,
+    granted: &Granted<scope::Organization>,
+    workspaces: &[WorkspaceId],
+    field: &str,
+) -> Result<()> {
+    for (at, workspace) in workspaces.iter().enumerate() {
+        let target = Target::Workspace(granted.organization().clone(), workspace.clone());
+        if locate(db, &target).await?.is_none() {
+            let why = "there is no such Workspace in this Organization";
+            return Err(Error::field("unknown", format!("{field}[{at}]"), why));
+        }
+    }
+    Ok(())
 }
 
 fn view(record: Record) -> Workspace {
