@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod airflow;
 pub mod binary;
+pub mod browser;
 mod database;
 mod env;
 pub mod link;

@@ -2,8 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use airlock_contract::{AgentId, DeploymentId, OrganizationId, WorkspaceId, id::Id};
-use airlock_core::{Env, keyring::Keyring};
+use airlock_contract::{
+    AgentId, DeploymentId, OrganizationId, WorkspaceId,
+    id::Id,
+    wire::{CreateUserInviteRequest, OrganizationRoleName},
+};
+use airlock_core::{Env, keyring::Keyring, login::password::NewPassword};
 use airlock_server::{App, FirstRecords, Settings, admin_router, bootstrap, router};
 use airlock_store::{Membership, Store};
 use axum::{
@@ -304,6 +308,13 @@ impl World {
         made["id"].as_str().expect("an id").into()
     }
 
+    /// A new user with a role on the Organization, who can sign in with a password.
+    pub async fn local_user(&self, email: &str, role: OrganizationRoleName, password: &str) {
+        let request = CreateUserInviteRequest { invitee_email: email.into(), role };
+        let password = NewPassword::chosen(password.into()).expect("a password");
+        airlock_server::add_user(&self.app, Some(&self.organization), &request, &password).await.expect("a user");
+    }
+
     /// A new Workspace: its id.
     pub async fn new_workspace(&self, name: &str) -> String {
         let answer = self.post(&self.path("/workspaces"), json!({"name": name})).await.expect(200);
@@ -364,7 +375,10 @@ const TABLES: &[&str] = &[
     "invites",
     "teams",
     "team_members",
+    "passwords",
+    "logins",
     "sessions",
+    "authorization_codes",
     "agent_tokens",
     "agents",
 ];

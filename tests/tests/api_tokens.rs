@@ -337,7 +337,7 @@ on_both! {
         let symmetric = format!("eyJhbGciOiJIUzI1NiJ9.{claims}.{signature}"); // {"alg":"HS256"}
         let long = "x".repeat(9000);
         let not_ours = "the API token's signature is wrong: this server did not issue it, or it was altered on its way";
-        let malformed = "the bearer token is malformed: it is neither an API token (a JWT) nor an agent token";
+        let malformed = "the bearer token is malformed: it is no API token (a JWT), no session and no agent token";
         for (presented, message) in [
             (strange.as_str(), not_ours),
             (symmetric.as_str(), not_ours),

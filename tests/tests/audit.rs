@@ -172,7 +172,7 @@ on_both! {
         let deleted = format!("the API token {id} was deleted at 2026-01-01T00:00:00Z");
         assert_eq!(reasons, [
             deleted.as_str(),
-            "the bearer token is malformed: it is neither an API token (a JWT) nor an agent token",
+            "the bearer token is malformed: it is no API token (a JWT), no session and no agent token",
             "there is no bearer token; send the header Authorization: Bearer <token>",
         ]);
         for record in &refused {

@@ -33,14 +33,23 @@ pub(crate) async fn keys(settings: &ServerSettings, store: &Store, env: &Env) ->
         Some(keys) => keys,
         None => kept_keys(settings, store, env).await?,
     };
-    let used = agent_tokens::key_ids(&store.read().await?).await?;
-    let missing: Vec<&str> = used.iter().map(String::as_str).filter(|id| !keys.has(id)).collect();
+    let db = store.read().await?;
+    let (used, sealing) = (agent_tokens::key_ids(&db).await?, bootstrap::sealing_keys(&db).await?);
+    let lacking = |ids: &[String]| ids.iter().filter(|id| !keys.has(id)).cloned().collect::<Vec<_>>();
+    let missing = lacking(&used);
     if !used.is_empty() && missing.len() == used.len() {
         bail!("no agent token of this database was made with this master key; they were made with {}", used.join(", "));
     }
     if !missing.is_empty() {
         tracing::warn!(
             "agent tokens that were made with the master keys {} are not good: the keys are missing",
+            missing.join(", ")
+        );
+    }
+    let missing = lacking(&sealing);
+    if !missing.is_empty() {
+        tracing::warn!(
+            "secret values and passwords that are sealed under the master keys {} cannot be read: the keys are missing",
             missing.join(", ")
         );
     }

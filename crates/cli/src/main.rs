@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
-    commands::{agent, agent_token, api, api_token, attach, docs, doctor, replicas, serve},
+    commands::{agent, agent_token, api, api_token, attach, docs, doctor, replicas, serve, user},
     settings::ServerSettings,
 };
 
@@ -43,6 +43,10 @@ enum Command {
     /// Open a session for an invited user, and so accept the invite: it needs the database and the
     /// master key. On SQLite the server must be stopped.
     SignIn(SignIn),
+    /// Local users: people who sign in with a password. It needs the database and the master key. On
+    /// SQLite the server must be stopped.
+    #[command(subcommand)]
+    User(user::User),
     /// Bring the database's schema up to date, and end.
     Migrate(ServerSettings),
     /// Say in plain words what is wrong: with the settings, the key and the database; or with a
@@ -124,6 +128,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Init(settings) => serve::init(&settings).await,
         Command::NewOwner(new) => serve::new_owner(&new.settings, new.organization.as_deref()).await,
         Command::SignIn(who) => serve::sign_in(&who.settings, who.organization.as_deref(), &who.address).await,
+        Command::User(command) => user::run(command).await,
         Command::Migrate(settings) => serve::migrate(&settings).await,
         Command::Doctor(what) => doctor::doctor(&what).await,
         Command::Attach(what) => attach::attach(what).await,

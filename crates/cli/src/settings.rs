@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 
-use airlock_core::address::Ranges;
-use airlock_server::{AllowedRanges, GateSettings, RateLimits, Settings};
+use airlock_core::{address::Ranges, login::redirect};
+use airlock_server::{AllowedRanges, GateSettings, LoginSettings, RateLimits, Settings};
 use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
@@ -145,6 +145,19 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_ALLOWED_RANGES", value_name = "MODE", value_enum, default_value_t = AllowedRangesMode::Guarded)]
     allowed_ranges: AllowedRangesMode,
 
+    /// Where a browser may be sent when a user has signed in, besides programs on the user's own
+    /// machine: addresses with commas between, compared letter by letter.
+    #[arg(long, env = "AIRLOCK_LOGIN_REDIRECT_URIS", value_name = "URLS", default_value = "", hide_default_value = true, value_parser = redirect_uris)]
+    login_redirect_uris: RedirectUris,
+
+    /// After how many days a user must sign in again.
+    #[arg(long, env = "AIRLOCK_SESSION_DAYS", value_name = "DAYS", default_value_t = LoginSettings::default().session_days, value_parser = days)]
+    session_days: u32,
+
+    /// After how many days without a call a user must sign in again.
+    #[arg(long, env = "AIRLOCK_SESSION_IDLE_DAYS", value_name = "DAYS", default_value_t = LoginSettings::default().session_idle_days, value_parser = days)]
+    session_idle_days: u32,
+
     /// The largest piece of a task's log that goes through the gate, in bytes. A stock worker sends
     /// up to 3 MiB at once; a job whose piece is refused is lost.
     #[arg(long, env = "AIRLOCK_GATE_LOG_BYTES", value_name = "BYTES", default_value_t = GateSettings::default().logs_body)]
@@ -210,6 +223,10 @@ impl From<AllowedRangesMode> for AllowedRanges {
         }
     }
 }
+
+/// Where a browser may be sent.
+#[derive(Clone, Debug)]
+struct RedirectUris(Vec<String>);
 
 /// The form of the log.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -292,6 +309,11 @@ impl ServerSettings {
             refusals_kept: self.refusals_kept,
             trusted_proxies: self.trusted_proxies.clone(),
             allowed_ranges: self.allowed_ranges.into(),
+            login: LoginSettings {
+                redirect_uris: self.login_redirect_uris.0.clone(),
+                session_days: self.session_days,
+                session_idle_days: self.session_idle_days,
+            },
             gate: GateSettings {
                 json_body: self.gate_body_bytes,
                 logs_body: self.gate_log_bytes,
@@ -316,6 +338,20 @@ fn lease(text: &str) -> Result<u64, String> {
 fn seconds(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
     number.ok_or_else(|| "expected a number of seconds from 1 to 86400".into())
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|days| (1..=3650).contains(days));
+    number.ok_or_else(|| "expected a number of days from 1 to 3650".into())
+}
+
+fn redirect_uris(text: &str) -> Result<RedirectUris, String> {
+    let uris = text.split(',').map(str::trim).filter(|uri| !uri.is_empty());
+    let check = |uri: &str| match redirect::is_sane(uri) {
+        true => Ok(uri.to_owned()),
+        false => Err(format!("{uri:?} is no address such as https://example.org/callback, without a fragment")),
+    };
+    uris.map(check).collect::<Result<_, _>>().map(RedirectUris)
 }
 
 fn admin_listen(text: &str) -> Result<AdminListen, String> {
@@ -370,9 +406,11 @@ pub(crate) fn parse() -> Result<Cli, Refused> {
 
 fn parse_from(arguments: &[OsString]) -> Result<Cli, Refused> {
     let matches = Cli::command().try_get_matches_from(arguments).map_err(Refused::Clap)?;
-    let Some((subcommand, chosen)) = matches.subcommand() else {
-        return Cli::from_arg_matches(&matches).map_err(Refused::Clap);
-    };
+    let (mut names, mut chosen) = (Vec::new(), &matches);
+    while let Some((name, inner)) = chosen.subcommand() {
+        names.push(name);
+        chosen = inner;
+    }
     let file = chosen.try_get_one::<PathBuf>("config").ok().flatten();
     let Some(file) = file.filter(|_| chosen.value_source("config") != Some(ValueSource::DefaultValue)) else {
         return Cli::from_arg_matches(&matches).map_err(Refused::Clap);
@@ -380,7 +418,7 @@ fn parse_from(arguments: &[OsString]) -> Result<Cli, Refused> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("the settings file {} cannot be read", file.display()))
         .map_err(Refused::File)?;
-    let with_file = command_with(Cli::command(), subcommand, &text)
+    let with_file = command_with(Cli::command(), &names, &text)
         .with_context(|| format!("the settings file {}", file.display()))
         .map_err(Refused::File)?;
     let matches = with_file.try_get_matches_from(arguments).map_err(Refused::Clap)?;
@@ -388,11 +426,12 @@ fn parse_from(arguments: &[OsString]) -> Result<Cli, Refused> {
 }
 
 /// The command line, with the file's values as defaults.
-fn command_with(mut command: clap::Command, subcommand: &str, text: &str) -> anyhow::Result<clap::Command> {
+fn command_with(mut command: clap::Command, names: &[&str], text: &str) -> anyhow::Result<clap::Command> {
     let table: toml::Table = text.parse().map_err(|cause: toml::de::Error| anyhow::anyhow!("{}", cause.message()))?;
     for (key, value) in table {
-        let known: Vec<String> = command
-            .find_subcommand(subcommand)
+        let known: Vec<String> = names
+            .iter()
+            .try_fold(&command, |command, name| command.find_subcommand(name))
             .into_iter()
             .flat_map(clap::Command::get_arguments)
             .filter_map(|argument| argument.get_long())
@@ -408,10 +447,20 @@ fn command_with(mut command: clap::Command, subcommand: &str, text: &str) -> any
             toml::Value::Boolean(flag) => flag.to_string(),
             other => bail!("has an unexpected {} for {key}; expected a text or a number", other.type_str()),
         };
-        command =
-            command.mut_subcommand(subcommand, |c| c.mut_arg(key.as_str(), |argument| argument.default_value(value)));
+        command = within(command, names, |inner| inner.mut_arg(key.as_str(), |argument| argument.default_value(value)));
     }
     Ok(command)
+}
+
+/// Changes a subcommand of a subcommand.
+fn within(
+    command: clap::Command,
+    names: &[&str],
+    change: impl FnOnce(clap::Command) -> clap::Command,
+) -> clap::Command {
+    let Some((first, rest)) = names.split_first() else { return change(command) };
+    let change: Box<dyn FnOnce(clap::Command) -> clap::Command + '_> = Box::new(change);
+    command.mut_subcommand(first, |inner| within(inner, rest, change))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub(crate) struct Master {
     pub(crate) public: Vec<u8>,
     sealing: LessSafeKey,
     tasks: LessSafeKey,
+    forms: hmac::Key,
 }
 
 impl Keyring {
@@ -126,6 +127,17 @@ impl Keyring {
         Ok(SecretBox::new(Box::new(plain)))
     }
 
+    /// Signs what a browser shall bring back (HMAC-SHA256), with the current key.
+    pub fn sign_form(&self, text: &str) -> String {
+        URL_SAFE_NO_PAD.encode(hmac::sign(&self.current().forms, text.as_bytes()))
+    }
+
+    /// Whether [`Self::sign_form`] made a signature, with any key of the ring.
+    pub fn signed_form(&self, text: &str, signature: &str) -> bool {
+        let Ok(tag) = URL_SAFE_NO_PAD.decode(signature) else { return false };
+        self.keys.iter().any(|key| hmac::verify(&key.forms, text.as_bytes(), &tag).is_ok())
+    }
+
     /// Encrypts what a worker shall hold for a task, and tells with which master key.
     pub(crate) fn seal_task_token(&self, env: &Env, deployment: &str, plain: Vec<u8>) -> Result<(&str, Vec<u8>)> {
         let key = self.current();
@@ -194,6 +206,7 @@ fn derive(id: &str, key: &[u8]) -> Master {
         public,
         sealing: cipher("stored values"),
         tasks: cipher("task tokens"),
+        forms: hmac::Key::new(hmac::HMAC_SHA256, &expand("forms")),
     }
 }
 

@@ -9,6 +9,7 @@
 //! - [`environment`] says what environment objects hold, and what of it is secret.
 //! - [`hibernation`] says when a Deployment sleeps, by [`cron`] expressions and by an override.
 //! - [`keyring`] derives every secret from the master key; nothing recoverable is stored.
+//! - [`session`] is what users hold after a login, and [`login`] how they get it.
 //! - [`error`] is the one error that crosses crate boundaries.
 //! - [`env`] brings time and chance in, so that tests own both.
 
@@ -24,6 +25,7 @@ pub mod error;
 pub mod gate;
 pub mod hibernation;
 pub mod keyring;
+pub mod login;
 pub mod policy;
 pub mod session;
 

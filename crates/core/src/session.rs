@@ -1,6 +1,5 @@
-//! Sessions: what a user calls with after a login.
-//!
-//! The value means nothing to anybody but this server, which looks its hash up.
+//! What users hold after a login. The values mean nothing to anybody but this server, which looks
+//! their hashes up.
 
 use std::fmt;
 
@@ -10,31 +9,48 @@ use secrecy::{ExposeSecret, SecretBox};
 use crate::{Env, api_token::TokenHash};
 
 /// How the value of a session begins.
-pub const PREFIX: &str = "als_";
+pub const PREFIX: &str = PlainSession::PREFIX;
 
-/// The value of a session. It cannot be printed by accident.
-pub struct PlainSession(SecretBox<String>);
+macro_rules! values {
+    ($($(#[$doc:meta])* $name:ident $prefix:literal)*) => {$(
+        $(#[$doc])*
+        pub struct $name(SecretBox<String>);
 
-impl PlainSession {
-    /// A new value, of 256 bits that nobody can guess.
-    pub fn new(env: &Env) -> Self {
-        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(env.random::<32>()));
-        Self(SecretBox::new(Box::new(text)))
-    }
+        impl $name {
+            /// How a value begins.
+            pub const PREFIX: &str = $prefix;
 
-    /// The text to hand to the user, once.
-    pub fn expose(&self) -> &str {
-        self.0.expose_secret()
-    }
+            /// A new value, of 256 bits that nobody can guess.
+            pub fn new(env: &Env) -> Self {
+                let text = format!("{}{}", Self::PREFIX, URL_SAFE_NO_PAD.encode(env.random::<32>()));
+                Self(SecretBox::new(Box::new(text)))
+            }
 
-    /// What to store.
-    pub fn hash(&self) -> TokenHash {
-        TokenHash::of(self.expose())
-    }
+            /// The text to hand over, once.
+            pub fn expose(&self) -> &str {
+                self.0.expose_secret()
+            }
+
+            /// What to store.
+            pub fn hash(&self) -> TokenHash {
+                TokenHash::of(self.expose())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str(concat!(stringify!($name), "(hidden)"))
+            }
+        }
+    )*};
 }
-
-impl fmt::Debug for PlainSession {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str("PlainSession(hidden)")
-    }
+values! {
+    /// The value of a session: what a user calls with. It cannot be printed by accident.
+    PlainSession "als_"
+    /// The value of a refresh token: what a client gets new sessions for. It opens nothing else, and
+    /// cannot be printed by accident.
+    PlainRefreshToken "alr_"
+    /// The value of an authorization code: what a client gets its first session for, within a minute
+    /// and once. It cannot be printed by accident.
+    PlainCode "alc_"
 }

@@ -14,7 +14,7 @@ use airlock_core::{
     Error, Result, agent_token,
     api_token::{self, Stale, TokenHash},
     policy::{Caller, Credential},
-    session,
+    session::{self, PlainRefreshToken},
 };
 use airlock_store::{api_tokens, callers, upkeep::UsedToken};
 use axum::http::{HeaderMap, header};
@@ -47,7 +47,7 @@ pub(crate) async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<S
     session(app, bearer(headers)?).await
 }
 
-/// Finds out who makes a request, by the value of the API token.
+/// Finds out who makes a request, by the value of an API token or of a session.
 ///
 /// # Errors
 ///
@@ -120,6 +120,10 @@ async fn explain(app: &App, value: &str) -> Result<Error> {
     if value.starts_with(session::PREFIX) {
         return Ok(Error::Unauthenticated("there is no such session, or it was ended; log in again".into()));
     }
+    if value.starts_with(PlainRefreshToken::PREFIX) {
+        let text = "a refresh token opens nothing; get a session for it";
+        return Ok(Error::Unauthenticated(text.into()));
+    }
     let id = match api_token::examine(&app.keys, value) {
         Stale::Malformed => return Ok(malformed()),
         Stale::NotOurs => {
@@ -142,7 +146,7 @@ async fn explain(app: &App, value: &str) -> Result<Error> {
 
 fn malformed() -> Error {
     Error::Unauthenticated(
-        "the bearer token is malformed: it is neither an API token (a JWT) nor an agent token".into(),
+        "the bearer token is malformed: it is no API token (a JWT), no session and no agent token".into(),
     )
 }
 

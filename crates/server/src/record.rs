@@ -1,8 +1,8 @@
 //! What the audit log keeps of a request.
 
-use airlock_contract::Time;
+use airlock_contract::{Time, wire::SubjectType};
 use airlock_core::{Error, policy::Caller};
-use airlock_store::audit::Entry;
+use airlock_store::{audit::Entry, users::User};
 use axum::http::request::Parts;
 
 use crate::{
@@ -33,6 +33,19 @@ pub(crate) fn by(entry: Entry, caller: &Caller) -> Entry {
         subject_id: Some(caller.id.clone()),
         subject_type: Some(caller.kind),
         subject_name: Some(caller.name.clone()),
+        ..entry
+    }
+}
+
+/// The same record with the user who made the request, and whom it is about.
+pub(crate) fn of_user(entry: Entry, user: &User) -> Entry {
+    Entry {
+        organization: Some(user.organization.clone()),
+        subject_id: Some(user.id.clone().into()),
+        subject_type: Some(SubjectType::User),
+        subject_name: Some(user.username.clone()),
+        entity_type: Some("user".into()),
+        entity_id: Some(user.id.to_string()),
         ..entry
     }
 }

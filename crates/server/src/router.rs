@@ -14,7 +14,7 @@ use axum::{
 use crate::{
     App,
     adaptor::{self, Positions, Route},
-    docs, envelope, forward_auth, gate, input, meta, oauth2,
+    docs, envelope, forward_auth, gate, input, login, meta, oauth2,
     observe::{self, RouteNames},
 };
 
@@ -44,6 +44,7 @@ pub fn router(app: App) -> Router {
     router
         .merge(meta::routes(&app))
         .merge(oauth2::routes(&app))
+        .merge(login::routes(&app))
         .merge(forward_auth::routes(&app))
         .merge(gate::routes(&app))
         .merge(docs::routes())

@@ -26,8 +26,27 @@ pub struct Settings {
     pub trusted_proxies: Ranges,
     /// How Organizations' allowed IP address ranges are kept.
     pub allowed_ranges: AllowedRanges,
+    /// How users sign in.
+    pub login: LoginSettings,
     /// How much the gate lets through, and how long it waits.
     pub gate: GateSettings,
+}
+
+/// How users sign in.
+#[derive(Clone, Debug)]
+pub struct LoginSettings {
+    /// Where a browser may be sent with an authorization code, besides the user's own machine.
+    pub redirect_uris: Vec<String>,
+    /// After how many days a user must sign in again.
+    pub session_days: u32,
+    /// After how many days without a call a user must sign in again.
+    pub session_idle_days: u32,
+}
+
+impl Default for LoginSettings {
+    fn default() -> Self {
+        Self { redirect_uris: Vec::new(), session_days: 30, session_idle_days: 7 }
+    }
 }
 
 /// What bounds the calls that go through the gate.
@@ -96,6 +115,7 @@ impl Default for Settings {
             refusals_kept: 100_000,
             trusted_proxies: Ranges::default(),
             allowed_ranges: AllowedRanges::Guarded,
+            login: LoginSettings::default(),
             gate: GateSettings::default(),
         }
     }

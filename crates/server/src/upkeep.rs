@@ -12,7 +12,10 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 const COUNT_EVERY: usize = 15;
 const TIDY_EVERY: usize = 60;
 
-/// For how many seconds jobs and cut-offs that are over are kept.
+/// For how many seconds authorization codes are kept after their end, so that a second use is noticed.
+const CODES_KEPT: i64 = 600;
+
+/// For how many seconds jobs, cut-offs and logins that are over are kept.
 const ENDED_KEPT: i64 = 7 * 86_400;
 
 pub(crate) async fn run(app: &App) {
@@ -59,11 +62,15 @@ pub(crate) async fn flush(app: &App) -> Result<()> {
 
 async fn tidy(app: &App) -> Result<()> {
     app.limits.tidy();
+    app.login.throttle.tidy();
     app.gate.tidy(app.env.now());
     let upkeep = app.store.upkeep().await?;
     upkeep.keep_refusals(app.settings.refusals_kept).await?;
     upkeep.forget_ended_before(app.env.now().plus_seconds(-ENDED_KEPT)).await?;
     upkeep.forget_sessions_before(app.env.now()).await?;
+    upkeep
+        .forget_logins_before(app.env.now().plus_seconds(-CODES_KEPT), app.env.now().plus_seconds(-ENDED_KEPT))
+        .await?;
     if let Some(days) = app.settings.audit_retention_days {
         let days = i64::from(days.get());
         upkeep.forget_audit_before(app.env.now().plus_seconds(-days * 86_400)).await?;

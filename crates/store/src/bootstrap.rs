@@ -49,6 +49,20 @@ pub async fn is_empty_for_good(w: &Writing) -> Result<bool> {
     is_empty(w).await
 }
 
+/// The master keys under which something is sealed that is still needed.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn sealing_keys(db: &impl Reads) -> Result<Vec<String>> {
+    let sql = "SELECT key_id FROM deployment_variables WHERE key_id IS NOT NULL \
+               UNION SELECT value_key FROM environment_objects \
+               UNION SELECT overrides_key FROM environment_object_links WHERE overrides_key IS NOT NULL \
+               UNION SELECT hash_key FROM passwords";
+    let ids: Vec<(String,)> = db.conn().all(sql, &[]).await?;
+    Ok(ids.into_iter().map(|(id,)| id).collect())
+}
+
 /// Keeps the first records.
 ///
 /// # Errors

@@ -91,6 +91,20 @@ impl Upkeep {
         self.conn.execute("DELETE FROM sessions WHERE end_at < $1", params![time]).await
     }
 
+    /// Removes authorization codes, and logins, that ended before a time.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn forget_logins_before(&self, codes: Time, logins: Time) -> Result<()> {
+        self.conn.execute("DELETE FROM authorization_codes WHERE end_at < $1", params![codes]).await?;
+        // Their sessions have ended before them, and were removed first.
+        let sql = "DELETE FROM logins WHERE (end_at < $1 OR ended_at < $1) \
+                   AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.login_id = logins.id)";
+        self.conn.execute(sql, params![logins]).await?;
+        Ok(())
+    }
+
     /// Removes audit records from before a time.
     ///
     /// # Errors

@@ -129,11 +129,21 @@ pub async fn insert(
     username: &str,
     stamp: &Stamp,
 ) -> Result<()> {
+    insert_into(w, granted.organization(), id, username, stamp).await
+}
+
+pub(crate) async fn insert_into(
+    w: &Writing,
+    organization: &OrganizationId,
+    id: &UserId,
+    username: &str,
+    stamp: &Stamp,
+) -> Result<()> {
     subjects::put_user(w, &id.clone().into(), username, username).await?;
     let sql = "INSERT INTO users (id, organization_id, username, address, full_name, avatar_url, status, created_at, \
                created_by, updated_at, updated_by) VALUES ($1, $2, $3, $4, $3, '', $5, $6, $7, $6, $7)";
     let (address, status) = (username.to_lowercase(), UserStatus::Pending.as_str());
-    let values = params![id, granted.organization(), username, &address, status, stamp.at, &stamp.by];
+    let values = params![id, organization, username, &address, status, stamp.at, &stamp.by];
     w.conn().execute(sql, values).await?;
     Ok(())
 }
@@ -149,17 +159,21 @@ pub async fn mark_changed(w: &Writing, user: &User, stamp: &Stamp) -> Result<()>
     Ok(())
 }
 
-/// Removes a user, with its invite, its sessions, its roles, and its places in teams.
+/// Removes a user, with its invite, its password, its logins, its roles, and its places in teams.
 ///
 /// # Errors
 ///
 /// Those of the database.
 pub async fn delete(w: &Writing, user: &User) -> Result<()> {
+    w.conn().lock_row("users", user.id.as_str()).await?; // who signs in meanwhile comes before or after
     role_bindings::delete_of(w, &user.holder_id()).await?;
     for sql in [
         "DELETE FROM team_members WHERE user_id = $1",
         "DELETE FROM invites WHERE user_id = $1",
+        "DELETE FROM authorization_codes WHERE user_id = $1",
         "DELETE FROM sessions WHERE user_id = $1",
+        "DELETE FROM logins WHERE user_id = $1",
+        "DELETE FROM passwords WHERE user_id = $1",
         "DELETE FROM users WHERE id = $1",
     ] {
         w.conn().execute(sql, params![&user.id]).await?;

@@ -11,3 +11,4 @@ pub(crate) mod docs;
 pub(crate) mod doctor;
 pub(crate) mod replicas;
 pub(crate) mod serve;
+pub(crate) mod user;

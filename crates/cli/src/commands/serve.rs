@@ -166,7 +166,7 @@ pub(crate) async fn migrate(settings: &ServerSettings) -> anyhow::Result<()> {
     output::text(&format!("the schema of the {} database is up to date\n", store.kind()))
 }
 
-async fn open(settings: &ServerSettings, address: SocketAddr) -> anyhow::Result<(App, Store)> {
+pub(super) async fn open(settings: &ServerSettings, address: SocketAddr) -> anyhow::Result<(App, Store)> {
     let env = Env::system();
     local::given_keys(settings)?; // before anything is made
     let store = local::open_store(settings).await?;
@@ -214,7 +214,7 @@ curl -sS -X POST '{url}/v1/organizations/{organization}/deployments/{deployment}
     ))
 }
 
-fn start_log(settings: &ServerSettings) {
+pub(super) fn start_log(settings: &ServerSettings) {
     let filter = tracing_subscriber::EnvFilter::new(&settings.log);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log_format {

@@ -16,7 +16,7 @@ use axum::{
 };
 use secrecy::SecretString;
 
-use crate::{App, envelope, input, request::RequestId};
+use crate::{App, envelope, form::Form, request::RequestId};
 
 /// The routes.
 pub(crate) fn routes(app: &App) -> Router {
@@ -33,23 +33,11 @@ pub(crate) fn routes(app: &App) -> Router {
 ///
 /// [`Error::Invalid`] when the form is none, or has not exactly one token.
 async fn token_of(headers: &HeaderMap, body: Body) -> Result<SecretString> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let essence = kind.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Error::refused("the body must have the Content-Type application/x-www-form-urlencoded"));
-    }
-    let form = input::collect(body).await?;
-    // A parameter without a value counts as absent (RFC 6749 section 3.2).
-    let mut tokens = form_urlencoded::parse(&form).filter(|(name, value)| name == "token" && !value.is_empty());
-    match (tokens.next(), tokens.next()) {
-        (Some((_, token)), None) => Ok(token.into_owned().into()),
-        (None, _) => Err(Error::refused("the parameter token is missing")),
-        (Some(_), Some(_)) => Err(Error::refused("the parameter token is given more than once")),
-    }
+    Ok(Form::read(headers, body).await?.need("token")?.into())
 }
 
 /// An error in the form of RFC 6749 section 5.2.
-fn refuse(parts: &Parts, error: &Error) -> Response {
+pub(crate) fn refuse(parts: &Parts, error: &Error) -> Response {
     if let Some(id) = parts.extensions.get::<RequestId>() {
         envelope::log(error, id, &format!("{} {}", parts.method, parts.uri.path()));
     }
@@ -62,12 +50,10 @@ fn refuse(parts: &Parts, error: &Error) -> Response {
     };
     let description = match error {
         Error::Busy(_) | Error::Internal(_) => "the server cannot serve this now; try again in a moment".to_owned(),
-        other => printable(&other.to_string()),
+        other => other.to_string(),
     };
-    let body = serde_json::json!({"error": code, "error_description": description}).to_string();
-    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
+    let mut response = problem(status, code, &description);
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if status == StatusCode::UNAUTHORIZED {
         // RFC 6750 section 3.1: a client that has sent nothing is not told of an error.
         let bearer = match code {
@@ -85,6 +71,13 @@ fn refuse(parts: &Parts, error: &Error) -> Response {
     response
 }
 
+/// An error of RFC 6749 section 5.2 by its code.
+pub(crate) fn problem(status: StatusCode, code: &str, description: &str) -> Response {
+    let body = serde_json::json!({"error": code, "error_description": printable(description)}).to_string();
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, body).into_response()
+}
+
 /// What the error of a bad credential is called: by RFC 6749 for a client's, by RFC 6750 for a
 /// token.
 fn refused_credential(headers: &HeaderMap) -> &'static str {
@@ -98,7 +91,7 @@ fn printable(text: &str) -> String {
 }
 
 /// A good answer, which no cache may keep (RFC 7662 section 2.2).
-fn answer(json: String) -> Response {
+pub(crate) fn answer(json: String) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, json).into_response()
 }

@@ -2,18 +2,21 @@
 //!
 //! Nothing else is asked for: this is for whoever finds a token where it should not be. The token
 //! is deleted, by itself, as if by the API, and with the same promise: once this has answered, no
-//! request that starts later is accepted.
+//! request that starts later is accepted. A session, or a refresh token, ends with the whole login that
+//! it belongs to: this is how users log out.
 
-use airlock_contract::{OrganizationId, SubjectId, wire::SubjectType};
+use airlock_contract::{OrganizationId, SubjectId, UserId, wire::SubjectType};
 use airlock_core::{
     Error, Result,
     agent_token::{self, HeldAgentToken},
     api_token::{self, Stale, TokenHash},
+    session::{PlainRefreshToken, PlainSession},
 };
 use airlock_store::{
     Writing, agent_tokens, api_tokens,
     audit::{Entry, Outcome},
     callers,
+    login::{Login, end_login, end_session, login_of_refresh_token, login_of_session},
 };
 use axum::{
     extract::{Request, State},
@@ -50,12 +53,23 @@ pub(crate) async fn revoke(State(app): State<App>, request: Request) -> Response
 enum Held {
     Agent(HeldAgentToken),
     Api(TokenHash),
+    /// A session of this login, or its refresh token.
+    Login(Login),
+    /// A session without a login.
+    Session(TokenHash),
 }
 
 impl Held {
     /// Looks, without keeping anybody who writes waiting: most of what may come here is nonsense.
     async fn of(app: &App, value: &str) -> Result<Option<Self>> {
         let db = app.store.read().await?;
+        if value.starts_with(PlainRefreshToken::PREFIX) {
+            return Ok(login_of_refresh_token(&db, &TokenHash::of(value)).await?.map(Self::Login));
+        }
+        if value.starts_with(PlainSession::PREFIX) {
+            let hash = TokenHash::of(value);
+            return Ok(Some(login_of_session(&db, &hash).await?.map_or(Self::Session(hash), Self::Login)));
+        }
         if !value.starts_with(agent_token::PREFIX) {
             let hash = TokenHash::of(value);
             let is_ours = callers::with_api_token(&db, &hash).await?.is_some()
@@ -67,6 +81,13 @@ impl Held {
         let derived = judged.filter(|judged| judged.public_key.is_none());
         Ok(derived.and_then(|token| HeldAgentToken::prove(&app.keys, value, &token.stored)).map(Self::Agent))
     }
+}
+
+/// What was ended, and whose it was.
+struct Ended {
+    subject: (SubjectType, SubjectId, String),
+    organization: OrganizationId,
+    entity: (&'static str, String),
 }
 
 /// A token that is being ended by its holder.
@@ -82,24 +103,47 @@ impl Change for Revocation<'_> {
     async fn make(&self, w: &Writing) -> Result<((), Entry)> {
         let now = self.app.env.now();
         let gone = || Error::NotFound("token".into());
-        let (kind, id, name, organization): (_, SubjectId, String, OrganizationId) = match &self.held {
+        let of_token = |kind, id: SubjectId, name, organization| Ended {
+            subject: (SubjectType::ServiceKey, id.clone(), name),
+            organization,
+            entity: (kind, id.to_string()),
+        };
+        let of_user = |user: UserId, name, organization, kind, id| Ended {
+            subject: (SubjectType::User, user.into(), name),
+            organization,
+            entity: (kind, id),
+        };
+        let ended = match &self.held {
             Held::Agent(held) => {
                 let token = agent_tokens::revoke(w, held, now).await?.ok_or_else(gone)?;
-                ("agentToken", held.id().clone().into(), token.name, token.organization)
+                of_token("agentToken", held.id().clone().into(), token.name, token.organization)
             }
             Held::Api(hash) => {
                 let holder = api_tokens::revoke(w, hash, now).await?.ok_or_else(gone)?;
-                ("apiToken", holder.id, holder.name, holder.organization)
+                of_token("apiToken", holder.id, holder.name, holder.organization)
+            }
+            Held::Login(login) => {
+                if !end_login(w, &login.id, now).await? {
+                    return Err(gone());
+                }
+                let Login { id, user, username, organization, .. } = login.clone();
+                of_user(user, username, organization, "login", id.as_str().to_owned())
+            }
+            Held::Session(hash) => {
+                let (user, username, organization) = end_session(w, hash).await?.ok_or_else(gone)?;
+                let id = user.to_string();
+                of_user(user, username, organization, "user", id)
             }
         };
+        let (kind, id, name) = ended.subject;
         let entry = Entry {
             outcome: Outcome::Changed,
-            organization: Some(organization),
-            subject_id: Some(id.clone()),
-            subject_type: Some(SubjectType::ServiceKey),
+            organization: Some(ended.organization),
+            subject_id: Some(id),
+            subject_type: Some(kind),
             subject_name: Some(name),
-            entity_type: Some(kind.into()),
-            entity_id: Some(id.to_string()),
+            entity_type: Some(ended.entity.0.into()),
+            entity_id: Some(ended.entity.1),
             status: 200,
             ..record::of(self.app, self.parts, OPERATION, now)
         };

@@ -1,11 +1,12 @@
-//! Letting users in.
+//! Users who come: on the command line, and the end of every way to sign in.
 
 use airlock_contract::{OrganizationId, wire::UserStatus};
 use airlock_core::{Error, Result, session::PlainSession};
 use airlock_store::{
-    Stamp,
+    Stamp, Writing,
     bootstrap::SYSTEM,
     login::{accept, invite_end, open_session, user_of_address},
+    users::User,
 };
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     bootstrap::{entry, one_of_all},
 };
 
-/// For how long a session is good, in seconds.
+/// For how long a session from the command line is good, in seconds.
 const SESSION: i64 = 8 * 3600;
 
 /// Opens a session for the user of an e-mail address; accepts the user's invite if it is open yet.
@@ -21,8 +22,8 @@ const SESSION: i64 = 8 * 3600;
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] when there is no such user, the invite has ended, or it is not clear which
-/// Organization is meant.
+/// [`Error::Invalid`] when there is no such user, or it is not clear which Organization is meant;
+/// [`Error::Denied`] when the invite has ended.
 pub async fn sign_in(app: &App, organization: Option<&OrganizationId>, username: &str) -> Result<PlainSession> {
     let w = app.store.write().await?;
     let organization = one_of_all(&w, organization).await?;
@@ -30,16 +31,26 @@ pub async fn sign_in(app: &App, organization: Option<&OrganizationId>, username:
     let Some(user) = user_of_address(&w, &organization, username).await? else {
         return Err(Error::refused(format!("nobody with the address {username} is in the Organization; invite first")));
     };
-    if user.status == UserStatus::Pending {
-        match invite_end(&w, &user).await? {
-            Some(end) if end <= now => {
-                return Err(Error::refused(format!("the invite of {username} ended at {end}; invite again")));
-            }
-            _ => accept(&w, &user, &Stamp { at: now, by: SYSTEM.into() }).await?,
-        }
-    }
+    arrive(&w, &user, &Stamp { at: now, by: SYSTEM.into() }).await?;
     let session = PlainSession::new(&app.env);
-    open_session(&w, &user, &session.hash(), now.plus_seconds(SESSION)).await?;
+    open_session(&w, &user.id, None, &session.hash(), now.plus_seconds(SESSION)).await?;
     w.commit(&entry(app, "SignIn", &organization, ("user", user.id.to_string()), now)).await?;
     Ok(session)
+}
+
+/// The user has come: accepts its invite if it is open yet.
+///
+/// # Errors
+///
+/// [`Error::Denied`] when the invite has ended.
+pub(super) async fn arrive(w: &Writing, user: &User, stamp: &Stamp) -> Result<()> {
+    if user.status != UserStatus::Pending {
+        return Ok(());
+    }
+    match invite_end(w, user).await? {
+        Some(end) if end <= stamp.at => {
+            Err(Error::Denied(format!("the invite of {} ended at {end}; ask for another", user.username)))
+        }
+        _ => accept(w, user, stamp).await,
+    }
 }

@@ -1,14 +1,28 @@
 //! Letting users in. Nobody is known yet who could be granted anything: whoever calls this vouches
 //! that somebody has the e-mail address.
 
-use airlock_contract::{OrganizationId, Time};
+mod codes;
+mod local_users;
+mod logins;
+mod passwords;
+
+use airlock_contract::{OrganizationId, Time, UserId};
 use airlock_core::{Result, api_token::TokenHash};
 
 use crate::{
     Stamp, Writing,
     db::{Reads, params, sealed::Sealed},
+    subjects::JOIN_SUBJECTS,
     users::{self, User},
 };
+
+pub use codes::{Code, NewCode, code, keep_code, redeem_code};
+pub use local_users::add_user;
+pub use logins::{
+    Login, LoginId, NewLogin, end_login, end_logins_of, end_session, keep_login, login_of_refresh_token,
+    login_of_session, mark_used,
+};
+pub use passwords::{Password, password_of_address, remove_password, set_password};
 
 /// The Organization's user of an e-mail address.
 ///
@@ -17,6 +31,18 @@ use crate::{
 /// Those of the database.
 pub async fn user_of_address(db: &impl Reads, organization: &OrganizationId, username: &str) -> Result<Option<User>> {
     users::find(db, organization, "t.address", &username.to_lowercase()).await
+}
+
+/// The user, such that it stays as it is until this change is committed or dropped: whoever ends its
+/// sessions comes before or after.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn locked_user(w: &Writing, id: &UserId) -> Result<Option<User>> {
+    w.conn().lock_row("users", id.as_str()).await?;
+    let sql = format!("SELECT {} FROM {}{JOIN_SUBJECTS} WHERE t.id = $1", User::COLUMNS, users::FROM);
+    w.conn().one(&sql, params![id]).await
 }
 
 /// When the user's invite ends; `None` when it has none.
@@ -42,13 +68,19 @@ pub async fn accept(w: &Writing, user: &User, stamp: &Stamp) -> Result<()> {
     Ok(())
 }
 
-/// Keeps a new session.
+/// Keeps a new session, of a login if it has one.
 ///
 /// # Errors
 ///
 /// Those of the database.
-pub async fn open_session(w: &Writing, user: &User, hash: &TokenHash, end_at: Time) -> Result<()> {
-    let sql = "INSERT INTO sessions (hash, user_id, end_at) VALUES ($1, $2, $3)";
-    w.conn().execute(sql, params![hash, &user.id, end_at]).await?;
+pub async fn open_session(
+    w: &Writing,
+    user: &UserId,
+    login: Option<&LoginId>,
+    hash: &TokenHash,
+    end_at: Time,
+) -> Result<()> {
+    let sql = "INSERT INTO sessions (hash, user_id, login_id, end_at) VALUES ($1, $2, $3, $4)";
+    w.conn().execute(sql, params![hash, user, login.map(LoginId::as_str), end_at]).await?;
     Ok(())
 }

@@ -1,0 +1,181 @@
+//! `GET` and `POST /oauth2/authorize`: the user signs in, and the program gets a code.
+
+use airlock_contract::UserId;
+use airlock_core::{Error, Result, login::password, session::PlainCode};
+use airlock_store::{
+    Stamp, Writing,
+    audit::{Entry, Outcome},
+    login::{NewCode, Password, keep_code, locked_user, password_of_address},
+};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use secrecy::SecretString;
+
+use super::{
+    form_token,
+    page::{self, Again},
+    request::{AuthorizationRequest, Refused},
+    sign_in::arrive,
+};
+use crate::{
+    App, allow_list,
+    change::{self, Change},
+    form::Form,
+    record,
+    request::source_ip,
+};
+
+/// What the audit log calls this.
+const OPERATION: &str = "SignIn";
+
+/// For how many seconds a code can be redeemed. RFC 6749 section 4.1.2 wants ten minutes at the most.
+const CODE: i64 = 60;
+
+/// What is said of an unknown address as of a wrong password.
+const WRONG: &str = "The e-mail address or the password is wrong.";
+
+pub(super) async fn show(State(app): State<App>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let shown = AuthorizationRequest::read(&app, query(&parts))
+        .and_then(|asked| Ok(page::sign_in(&app, &parts, &asked.destination, &Again::default())?));
+    shown.unwrap_or_else(|refused| refuse(&parts, refused))
+}
+
+pub(super) async fn submit(State(app): State<App>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let answer = async {
+        let asked = AuthorizationRequest::read(&app, query(&parts))?;
+        let form = Form::read(&parts.headers, body).await?;
+        answer(&app, &parts, &asked, &form).await.map_err(Refused::Here)
+    };
+    answer.await.unwrap_or_else(|refused| refuse(&parts, refused))
+}
+
+fn query(parts: &Parts) -> &str {
+    parts.uri.query().unwrap_or_default()
+}
+
+fn refuse(parts: &Parts, refused: Refused) -> Response {
+    match refused {
+        Refused::Here(error) => page::refused(parts, &error),
+        Refused::There(location) => go(location),
+    }
+}
+
+/// Sends the browser on, by a GET whatever this was (RFC 9700 section 4.12).
+fn go(location: HeaderValue) -> Response {
+    let headers = [
+        (header::LOCATION, location),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    ];
+    (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+/// Answers to the form.
+async fn answer(app: &App, parts: &Parts, asked: &AuthorizationRequest, form: &Form) -> Result<Response> {
+    if !form_token::is_ours(app, &parts.headers, query(parts), form.get("form")?.unwrap_or_default()) {
+        let text = "the form was open for too long, or your browser keeps no cookies for this page; start again";
+        return Err(Error::Denied(text.into()));
+    }
+    let email = form.get("email")?.unwrap_or_default().trim();
+    if let Err(seconds) = app.login.throttle.count(source_ip(app, parts), email) {
+        note_refusal(app, parts, None, &Error::Denied("too many attempts to sign in".into()));
+        return Err(Error::RateLimited(seconds));
+    }
+    let known = known(app, email).await?;
+    let password = form.get("password")?.unwrap_or_default().into();
+    if !is_password(app, known.as_ref(), password).await? {
+        note_refusal(app, parts, known.as_ref(), &Error::Unauthenticated("the password is wrong".into()));
+        let mut response = page::sign_in(app, parts, &asked.destination, &Again { fault: Some(WRONG), email })?;
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        return Ok(response);
+    }
+    let Some(who) = known else { return Err(Error::internal("nobody's password was right")) };
+    let code = PlainCode::new(&app.env);
+    let admitted = async {
+        allow_list::admit(app, &who.organization, parts).await?;
+        change::commit(app, &SignIn { app, parts, who: &who, asked, code: &code }).await
+    };
+    if let Err(error) = admitted.await {
+        note_refusal(app, parts, Some(&who), &error);
+        return Err(error);
+    }
+    Ok(go(asked.destination.with_code(code.expose())?))
+}
+
+/// Whose password it is to be, if there is one.
+async fn known(app: &App, email: &str) -> Result<Option<Password>> {
+    // What no address is, PostgreSQL need not be asked for: it has no NUL.
+    if email.len() > 254 || email.contains('\0') {
+        return Ok(None);
+    }
+    password_of_address(&app.store.read().await?, email).await
+}
+
+/// Compares; where there is no password, for as long.
+async fn is_password(app: &App, known: Option<&Password>, password: SecretString) -> Result<bool> {
+    let hash = known.map(|known| app.keys.open(&Password::seal_of(&known.user), &known.hash)).transpose()?;
+    app.login
+        .hashing
+        .run(move || {
+            use secrecy::ExposeSecret;
+            let hash = hash.as_ref().map(|hash| hash.expose_secret().as_str());
+            // A longer one would only cost more.
+            let (fits, none) = (password.expose_secret().len() <= password::LONGEST, SecretString::default());
+            Ok(password::is(if fits { &password } else { &none }, hash)? && fits)
+        })
+        .await
+}
+
+/// Notes who could not sign in. What was typed is not kept: people type passwords into the wrong field.
+fn note_refusal(app: &App, parts: &Parts, known: Option<&Password>, error: &Error) {
+    let entry = record::of(app, parts, OPERATION, app.env.now());
+    if let Some(entry) = record::refused(entry, error) {
+        app.refusals.note(Entry {
+            organization: known.map(|known| known.organization.clone()),
+            entity_type: known.map(|_| "user".into()),
+            entity_id: known.map(|known| known.user.to_string()),
+            ..entry
+        });
+    }
+}
+
+/// Somebody has proved who they are.
+struct SignIn<'a> {
+    app: &'a App,
+    parts: &'a Parts,
+    who: &'a Password,
+    asked: &'a AuthorizationRequest,
+    code: &'a PlainCode,
+}
+
+impl Change for SignIn<'_> {
+    type Output = ();
+
+    async fn make(&self, w: &Writing) -> Result<((), Entry)> {
+        let now = self.app.env.now();
+        let id: &UserId = &self.who.user;
+        let user = locked_user(w, id).await?;
+        // The password may have been changed, or taken away, since it was compared.
+        let still = password_of_address(w, &self.who.username).await?;
+        let is_still = still.is_some_and(|still| still.user == *id && still.changed_at == self.who.changed_at);
+        let Some(user) = user.filter(|_| is_still) else {
+            return Err(Error::Denied("the account was changed a moment ago; start again".into()));
+        };
+        arrive(w, &user, &Stamp { at: now, by: id.clone().into() }).await?;
+        let code = NewCode {
+            hash: &self.code.hash(),
+            user: id,
+            redirect_uri: &self.asked.destination.redirect_uri,
+            challenge: &self.asked.challenge,
+            end_at: now.plus_seconds(CODE),
+        };
+        keep_code(w, &code).await?;
+        let entry = record::of_user(record::of(self.app, self.parts, OPERATION, now), &user);
+        Ok(((), Entry { outcome: Outcome::Changed, status: StatusCode::SEE_OTHER.as_u16().into(), ..entry }))
+    }
+}
