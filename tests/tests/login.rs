@@ -7,6 +7,7 @@ use airlock_core::login::{password::NewPassword, pkce::challenge_of};
 use airlock_server::{LoginSettings, Settings};
 use airlock_tests::{
     Answer, Database, World,
+    binary::{Ran, Server, command},
     browser::{Browser, CALLBACK, VERIFIER, encoded, form_of, link, location, parameter},
     on_both,
 };
@@ -582,4 +583,67 @@ async fn configured_addresses_and_https() {
             "clientId": "airlock-cli", "audience": "https://airlock.example.org", "domainUrl": "https://airlock.example.org/oauth2/",
         })
     );
+}
+
+/// The binary makes a user, lets it in, and writes no secret into its log, however much it logs.
+#[tokio::test]
+async fn the_command_line_makes_users() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().to_str().expect("a path");
+    let user = |arguments: &[&str]| {
+        let (what, rest) = arguments.split_first().expect("what to do");
+        command(&[&["user", what, "--data-dir", data], rest].concat())
+    };
+    assert!(Ran::new(user(&["add", ADA])).fault().contains("there is no Organization yet"));
+    Ran::new(command(&["init", "--data-dir", data])).out();
+    let said = Ran::new(user(&["add", ADA])).out();
+    let password = said.split_whitespace().last().expect("a password");
+    assert_eq!((password.len(), said.contains("ada@example.org can sign in")), (20, true), "{said}");
+    for (arguments, fault) in [
+        (&["add", ADA][..], "has a password already"),
+        (&["add", "ada"], "ada is no e-mail address"),
+        (&["set-password", "eve@example.org"], "nobody with the address eve@example.org"),
+        (&["set-password", ADA, "--password-stdin"], "a password has 12 characters at least"),
+    ] {
+        let said = Ran::new(user(arguments)).fault();
+        assert!(said.contains(fault), "{said}");
+    }
+    let config = folder.path().join("airlock.toml");
+    std::fs::write(&config, "lisen = 1\n").expect("written");
+    let said = Ran::new(user(&["sign-out", ADA, "--config", config.to_str().expect("a path")])).fault();
+    assert!(said.contains("unknown key lisen"), "a setting of a command within a command: {said}");
+
+    let server = Server::start(folder.path(), &["--log", "trace"]);
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let link = format!(
+        "{}/oauth2/authorize?client_id=airlock-cli&response_type=code&code_challenge={}&code_challenge_method=S256&redirect_uri={}",
+        server.url(),
+        challenge_of(VERIFIER),
+        encoded(CALLBACK),
+    );
+    let page = http.get(&link).send().await.expect("a page");
+    let cookie = page.headers()["set-cookie"].to_str().expect("text").split(';').next().expect("a pair").to_owned();
+    let html = page.text().await.expect("text");
+    let token = html.split("name=\"form\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a form");
+    let form = format!("form={token}&email={}&password={}", encoded(ADA), encoded(password));
+    let kind = (header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let sent = http.post(&link).header(kind.0.clone(), kind.1).header("cookie", &cookie).body(form).send().await;
+    let sent = sent.expect("an answer");
+    let code = parameter(sent.headers()["location"].to_str().expect("text"), "code").expect("a code");
+    let url = format!("{}{TOKEN}", server.url());
+    let answer = http.post(url).header(kind.0, kind.1).body(redemption(&code)).send().await.expect("an answer");
+    let tokens: Value = answer.json().await.expect("JSON");
+    let (_, out, log) = server.stop();
+    assert!(log.contains(" serving "), "{log}");
+    for secret in [
+        password,
+        &code,
+        tokens["access_token"].as_str().expect("a session"),
+        tokens["refresh_token"].as_str().expect("one"),
+        &cookie,
+    ] {
+        assert!(!log.contains(secret) && !out.contains(secret), "{secret}");
+    }
+    let said = Ran::new(user(&["remove-password", ADA])).out();
+    assert!(said.contains("is signed out everywhere"), "{said}");
 }
