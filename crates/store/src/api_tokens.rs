@@ -56,7 +56,7 @@ record! {
 }
 
 /// The table, with the Deployment of tokens that belong to one.
-const FROM: &str = "api_tokens t LEFT JOIN deployments d ON d.id = t.deployment_id";
+const JOIN_DEPLOYMENT: &str = " LEFT JOIN deployments d ON d.id = t.deployment_id";
 
 impl ApiToken {
     /// The token as somebody who does something.
@@ -201,7 +201,7 @@ pub async fn list(db: &impl Reads, visible: &Visible, query: &ListApiTokensQuery
     filter.require("t.deleted_at IS NULL".into());
     may_see(&mut filter, visible);
     asked_for(&mut filter, query);
-    filter.page(db, ApiToken::COLUMNS, FROM, "", &Page::of(query)).await
+    filter.page(db, ApiToken::COLUMNS, "api_tokens t", JOIN_DEPLOYMENT, &Page::of(query)).await
 }
 
 fn may_see<'a>(filter: &mut Filter<'a>, visible: &'a Visible) {
@@ -220,7 +220,10 @@ fn may_see<'a>(filter: &mut Filter<'a>, visible: &'a Visible) {
     } else {
         let workspaces = filter.bind(visible.deployments.workspaces());
         let these = filter.bind(visible.deployments.deployments());
-        format!("d.workspace_id IN ({workspaces}) OR t.deployment_id IN ({these})")
+        format!(
+            "t.deployment_id IN (SELECT id FROM deployments WHERE workspace_id IN ({workspaces})) \
+             OR t.deployment_id IN ({these})"
+        )
     });
     filter.require(format!("({})", any.join(" OR ")));
 }
@@ -262,7 +265,7 @@ pub async fn of_caller(db: &impl Reads, caller: &Caller, id: &ApiTokenId) -> Res
 
 async fn find(db: &impl Reads, organization: &OrganizationId, id: &ApiTokenId) -> Result<ApiToken> {
     let sql = format!(
-        "SELECT {} FROM {FROM}{JOIN_SUBJECTS} WHERE t.id = $1 AND t.organization_id = $2 AND t.deleted_at IS NULL",
+        "SELECT {} FROM api_tokens t{JOIN_DEPLOYMENT}{JOIN_SUBJECTS} WHERE t.id = $1 AND t.organization_id = $2 AND t.deleted_at IS NULL",
         ApiToken::COLUMNS
     );
     db.conn().one(&sql, params![id, organization]).await?.ok_or(Error::NotFound("API token".into()))
