@@ -10,6 +10,7 @@ generated, and so does every one that is wrong on purpose in that place.
 import atexit
 import collections
 import copy
+import functools
 import itertools
 import json
 import os
@@ -85,10 +86,33 @@ def new_workspace(_request):
 
 
 def new_deployment(request):
-    """One of the type that an update's body names, for it cannot be changed."""
+    """One of the type that an update's body names, for it cannot be changed. It may hibernate, if it can."""
     kind = request.get("type") if isinstance(request, dict) else None
-    body = {"name": fresh("deployment"), "workspaceId": WORKSPACE, "type": kind if kind in ("STANDARD", "HYBRID") else "DEDICATED"}
+    kind = kind if kind in ("STANDARD", "HYBRID") else "DEDICATED"
+    body = {"name": fresh("deployment"), "workspaceId": WORKSPACE, "type": kind}
+    if kind != "STANDARD":
+        body["clusterId"] = cluster_for(kind)
+    if kind != "HYBRID":
+        body["isDevelopmentMode"] = True
     return api("POST", f"{HERE}/deployments", body)["id"]
+
+
+def new_cluster(request):
+    """One of the type that an update's body names."""
+    kind = request.get("clusterType") if isinstance(request, dict) else None
+    return cluster("HYBRID" if kind == "HYBRID" else "DEDICATED")
+
+
+def cluster(kind):
+    body = {"name": fresh("cluster"), "type": kind, "cloudProvider": "AWS", "region": "eu-central-1"}
+    return api("POST", f"{HERE}/clusters", {**body, "vpcSubnetRange": "172.20.0.0/20"})["id"]
+
+
+@functools.cache
+def cluster_for(kind):
+    """A cluster of this type that stays."""
+    PROTECTED.add(made := cluster(kind))
+    return made
 
 
 def new_agent_token(_request):
@@ -169,6 +193,7 @@ def new_range(_request):
 
 NEW = {
     "workspaceId": new_workspace,
+    "clusterId": new_cluster,
     "deploymentId": new_deployment,
     "agentId": new_agent,
     "agentTokenId": new_agent_token,
@@ -269,6 +294,12 @@ def real_body(operation, body, turn):
     if operation in ("CreateDeployment", "UpdateDeployment"):
         body["workspaceId"] = WORKSPACE
         real_deployment(body)
+    elif operation in ("CreateCluster", "UpdateCluster"):
+        if body.get("workspaceIds"):
+            body["workspaceIds"] = [WORKSPACE]
+    elif operation == "UpdateDeploymentHibernationOverride":
+        if body.get("overrideUntil"):
+            body["overrideUntil"] = "2124-01-01T00:00:00Z"
     elif operation == "CreateAllowedIpAddressRange":
         body["ipAddressRange"] = fresh_range()
     elif operation == "BulkCreateAllowedIpAddressRanges":
@@ -320,6 +351,10 @@ def real_roles(body):
 
 def real_deployment(body):
     """Puts in what the API wants and the public schema does not say: names, times, addresses."""
+    if body.get("type") in ("DEDICATED", "HYBRID"):
+        body["clusterId"] = cluster_for(body["type"])
+    elif "clusterId" in body:
+        del body["clusterId"]
     for queue in dicts(body.get("workerQueues")):
         if isinstance(queue.get("name"), str):
             queue["name"] = fresh("queue")
