@@ -5,7 +5,11 @@
 
 #![no_main]
 
-use std::{fs, io::Write, path::Path};
+use std::{
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use airlock_bundle::{Limits, Summary, check, unpack};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -41,7 +45,11 @@ fn accepted(archive: &[u8], summary: Summary) {
     let mut bytes = 0;
     for entry in Archive::new(GzDecoder::new(archive)).entries().expect("an archive") {
         let entry = entry.expect("an entry");
-        let path = root.join(entry.path().expect("a path"));
+        if entry.header().entry_type().is_pax_global_extensions() {
+            continue; // which are no entries, but are given as such
+        }
+        // Without a slash at the end, by which a link would be followed.
+        let path: PathBuf = root.join(entry.path().expect("a path")).components().collect();
         assert!(path.starts_with(&root) && path.symlink_metadata().is_ok(), "{}", path.display());
         bytes += entry.size();
     }

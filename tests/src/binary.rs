@@ -2,6 +2,7 @@
 
 use std::{
     io::Read,
+    ops::Deref,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex, OnceLock, PoisonError},
@@ -74,11 +75,84 @@ impl Ran {
     }
 }
 
-/// A running server. It does not outlive this value, however the test ends.
-pub struct Server {
+/// A process that runs on. It does not outlive this value, however the test ends.
+pub struct Process {
     child: Child,
     out: Pipe,
     err: Pipe,
+}
+
+impl Process {
+    /// Starts a command that runs on.
+    pub fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the process starts");
+        let out = Pipe::read(child.stdout.take().expect("a pipe"));
+        let err = Pipe::read(child.stderr.take().expect("a pipe"));
+        Self { child, out, err }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it has written to standard output, once that is as expected.
+    pub fn printed(&self, expected: impl Fn(&str) -> bool) -> String {
+        self.out.wait(expected)
+    }
+
+    /// Its log, once that is as expected.
+    pub fn logged(&self, expected: impl Fn(&str) -> bool) -> String {
+        self.err.wait(expected)
+    }
+
+    /// Its log so far.
+    pub fn log(&self) -> String {
+        self.err.so_far()
+    }
+
+    /// Ends it as nothing can prepare for.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a process that runs");
+        self.child.wait().expect("its end");
+    }
+
+    /// Sends a signal by name, as operators and supervisors do.
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("/bin/bash").arg("-c").arg(format!("kill -{signal} {}", self.id())).status();
+        assert!(status.expect("bash runs").success());
+    }
+
+    /// Ends it as operators do: how it ended, and all that it wrote.
+    pub fn stop(self) -> (ExitStatus, String, String) {
+        self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits for the end of one that ends: how it did, and all that it wrote.
+    pub fn ended(mut self) -> (ExitStatus, String, String) {
+        let began = Instant::now();
+        let status = loop {
+            match self.child.try_wait().expect("its state") {
+                Some(status) => break status,
+                None => assert!(began.elapsed() < PATIENCE, "the process does not end: {}", self.err.so_far()),
+            }
+            thread::sleep(Duration::from_millis(5));
+        };
+        (status, self.out.whole(), self.err.whole())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill(); // does nothing to one whose end is known
+        let _ = self.child.wait();
+    }
+}
+
+/// A running server. It does not outlive this value, however the test ends.
+pub struct Server {
+    process: Process,
     address: String,
     admin_address: Option<String>,
 }
@@ -92,17 +166,12 @@ impl Server {
     }
 
     /// Runs a command that becomes a server, and waits until it serves.
-    pub fn run(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the server starts");
-        let out = Pipe::read(child.stdout.take().expect("a pipe"));
-        let err = Pipe::read(child.stderr.take().expect("a pipe"));
-        let mut server = Self { child, out, err, address: String::new(), admin_address: None };
-        let log = server.err.wait(|log| log.lines().any(|line| line.contains(" serving ")));
+    pub fn run(command: Command) -> Self {
+        let process = Process::start(command);
+        let log = process.logged(|log| log.lines().any(|line| line.contains(" serving ")));
         let said = |label: &str| log.split_whitespace().find_map(|word| word.strip_prefix(label)).map(str::to_owned);
-        let address = said("address=");
-        server.admin_address = said("admin_address=");
-        server.address = address.unwrap_or_else(|| panic!("the server does not say where it serves: {log}"));
-        server
+        let address = said("address=").unwrap_or_else(|| panic!("the server does not say where it serves: {log}"));
+        Self { process, address, admin_address: said("admin_address=") }
     }
 
     /// Its URL.
@@ -120,57 +189,27 @@ impl Server {
         format!("http://{}", self.admin_address.as_deref().expect("an admin address"))
     }
 
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    /// [`Process::kill`].
+    pub fn kill(self) {
+        self.process.kill();
     }
 
-    /// What it has written to standard output, once that is as expected.
-    pub fn printed(&self, expected: impl Fn(&str) -> bool) -> String {
-        self.out.wait(expected)
-    }
-
-    /// Its log so far.
-    pub fn log(&self) -> String {
-        self.err.so_far()
-    }
-
-    /// Ends it as nothing can prepare for.
-    pub fn kill(mut self) {
-        self.child.kill().expect("a server that runs");
-        self.child.wait().expect("its end");
-    }
-
-    /// Sends a signal by name, as operators and supervisors do.
-    pub fn signal(&self, signal: &str) {
-        let status = Command::new("/bin/bash").arg("-c").arg(format!("kill -{signal} {}", self.id())).status();
-        assert!(status.expect("bash runs").success());
-    }
-
-    /// Ends it as operators do: how it ended, and all that it wrote.
+    /// [`Process::stop`].
     pub fn stop(self) -> (ExitStatus, String, String) {
-        self.signal("TERM");
-        self.ended()
+        self.process.stop()
     }
 
-    /// Waits for the end of one that was told to stop: how it ended, and all that it wrote.
-    pub fn ended(mut self) -> (ExitStatus, String, String) {
-        let began = Instant::now();
-        let status = loop {
-            match self.child.try_wait().expect("its state") {
-                Some(status) => break status,
-                None => assert!(began.elapsed() < PATIENCE, "the server does not end: {}", self.err.so_far()),
-            }
-            thread::sleep(Duration::from_millis(5));
-        };
-        (status, self.out.whole(), self.err.whole())
+    /// [`Process::ended`].
+    pub fn ended(self) -> (ExitStatus, String, String) {
+        self.process.ended()
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill(); // does nothing to one whose end is known
-        let _ = self.child.wait();
+impl Deref for Server {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
     }
 }
 
@@ -204,7 +243,7 @@ impl Pipe {
         let guard = text.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = |text: &mut (String, bool)| !text.1 && !expected(&text.0);
         let (text, _) = changed.wait_timeout_while(guard, PATIENCE, waits).unwrap_or_else(PoisonError::into_inner);
-        assert!(expected(&text.0), "not what was expected of the server: {}", text.0);
+        assert!(expected(&text.0), "not what was expected of the process: {}", text.0);
         text.0.clone()
     }
 

@@ -36,6 +36,7 @@ struct Extension {
     name: Option<Vec<u8>>,
     target: Option<Vec<u8>>,
     size: Option<Vec<u8>>,
+    /// Whether an entry must follow.
     is_there: bool,
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn next(tape: &mut Tape<impl Read>) -> Result<Option<Entry>, Fault> {
     loop {
         let block = tape.block()?;
         if block.iter().all(|byte| *byte == 0) {
-            return if extension.is_there { Err(tape.wrong("a name without an entry")) } else { Ok(None) };
+            return if extension.is_there { Err(tape.wrong("a header for an entry, and no entry")) } else { Ok(None) };
         }
         let header = Header::from_byte_slice(&block);
         if header.cksum().ok() != Some(checksum(&block)) {
@@ -54,6 +55,7 @@ pub(crate) fn next(tape: &mut Tape<impl Read>) -> Result<Option<Entry>, Fault> {
         let size = size(header).ok_or_else(|| tape.wrong("a header whose size is no number"))?;
         match header.entry_type() {
             EntryType::XHeader => {
+                extension.is_there = true;
                 let records = content(tape, size)?;
                 for (key, value) in pax(&records).ok_or_else(|| tape.wrong("a pax header with no sense"))? {
                     extension.take(tape, key, value)?;
@@ -69,10 +71,12 @@ pub(crate) fn next(tape: &mut Tape<impl Read>) -> Result<Option<Entry>, Fault> {
                 }
             }
             EntryType::GNULongName => {
+                extension.is_there = true;
                 let name = content(tape, size)?;
                 extension.take(tape, b"path", until_zero(&name))?;
             }
             EntryType::GNULongLink => {
+                extension.is_there = true;
                 let target = content(tape, size)?;
                 extension.take(tape, b"linkpath", until_zero(&target))?;
             }
@@ -84,7 +88,6 @@ pub(crate) fn next(tape: &mut Tape<impl Read>) -> Result<Option<Entry>, Fault> {
 impl Extension {
     /// Keeps what the tape says of the next entry. Said twice, readers would differ.
     fn take(&mut self, tape: &Tape<impl Read>, key: &[u8], value: &[u8]) -> Result<(), Fault> {
-        self.is_there = true;
         let place = match key {
             b"path" => &mut self.name,
             b"linkpath" => &mut self.target,

@@ -145,7 +145,7 @@ fn what_two_readers_would_take_differently() {
     let (two, all, none, sense, large) = (
         tar_says("an entry with two names or sizes"),
         tar_says("a header that names or sizes all entries"),
-        tar_says("a name without an entry"),
+        tar_says("a header for an entry, and no entry"),
         tar_says("a pax header with no sense"),
         tar_says("a header of more than 64 KiB"),
     );
@@ -157,6 +157,8 @@ fn what_two_readers_would_take_differently() {
         (tar().pax(&[("size", "2")]).file("a", "x").gz(), &tar_says("an entry with two sizes")),
         (tar().entry(b'g', b"g", b"", &pax(&path)).file("a", "x").gz(), &all),
         (tar().pax(&path).gz(), &none),
+        (tar().pax(&[]).gz(), &none),
+        (tar().entry(b'K', b"l", b"", b"").gz(), &none),
         (tar().entry(b'x', b"x", b"", b"7 path=b\n").file("a", "x").gz(), &sense),
         (tar().entry(b'x', b"x", b"", b"not records").file("a", "x").gz(), &sense),
         (tar().entry(b'L', b"l", b"", &[b'a'; 65_537]).file("a", "x").gz(), &large),

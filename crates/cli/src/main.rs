@@ -3,8 +3,10 @@
 mod commands;
 mod listen;
 mod local;
+mod log;
 mod output;
 mod settings;
+mod signals;
 #[cfg(feature = "otlp")]
 mod traces;
 #[cfg(not(feature = "otlp"))]

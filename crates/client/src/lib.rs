@@ -19,11 +19,15 @@
 //! Path, query and body are types of the contract. They can be written as such; as here, from ids
 //! in the order of the path and from JSON, they are shorter.
 
+mod bundle;
+
 use std::time::Duration;
 
 use airlock_contract::{Method, Operation, openapi, path::PathParameters, wire};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use serde_json::Value;
+
+pub use bundle::Bundle;
 
 /// How long a call may be silent: until its answer begins, and between two pieces of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,6 +45,14 @@ pub enum Error {
     /// The server said why not.
     #[error("{} (status {}, request {})", described(.0), .0.status_code, .0.request_id)]
     Refused(wire::Error),
+    /// The gate said why not.
+    #[error("{detail} (status {status})")]
+    Gate {
+        /// The HTTP status.
+        status: u16,
+        /// The reason.
+        detail: String,
+    },
     /// The server, or something before it, answered in a form that is not the API's.
     #[error("the server answered with status {status}, but not as the API does: {text}")]
     Unexpected {

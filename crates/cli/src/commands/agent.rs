@@ -8,7 +8,7 @@ use airlock_contract::{
 use airlock_core::Env;
 use clap::{Subcommand, builder::PossibleValuesParser};
 
-use super::connection::At;
+use super::{agent_sync::AgentSync, connection::At};
 use crate::output;
 
 /// What is shown of one agent.
@@ -74,6 +74,9 @@ pub(crate) enum Agent {
         /// The agent's id.
         id: String,
     },
+    /// Keep a folder equal to the Deployment's Dags as they were last deployed, on a machine that
+    /// runs them.
+    Sync(AgentSync),
     /// Take an agent that is not connected off the list. To cut one off, delete its agent token.
     Delete {
         #[command(flatten)]
@@ -99,6 +102,7 @@ pub(crate) async fn run(command: Agent) -> anyhow::Result<()> {
         }
         Agent::Cordon { at, id, reason } => act(&at, &id, AgentAction::Cordon, reason).await,
         Agent::Uncordon { at, id } => act(&at, &id, AgentAction::Uncordon, None).await,
+        Agent::Sync(sync) => sync.run().await,
         Agent::Delete { at, id } => {
             let (client, path) = reach_one(&at, &id).await?;
             client.call::<DeleteAgent>(&path, &NoQuery {}, &()).await?;

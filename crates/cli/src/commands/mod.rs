@@ -1,6 +1,7 @@
 //! What each subcommand does.
 
 pub(crate) mod agent;
+mod agent_sync;
 pub(crate) mod agent_token;
 mod airflow_check;
 pub(crate) mod api;

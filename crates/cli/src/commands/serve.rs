@@ -6,18 +6,13 @@ use airlock_core::Env;
 use airlock_server::{App, FirstRecords, admin_router, bootstrap, router};
 use airlock_store::Store;
 use anyhow::{Context, bail};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
-    task::JoinSet,
-    time::sleep,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::sleep};
 
 use crate::{
     listen::{self, Service, tls::Certificate},
-    local, output,
-    settings::{LogFormat, ServerSettings},
+    local, log, output,
+    settings::ServerSettings,
+    signals::Signals,
     traces::Traces,
 };
 
@@ -215,30 +210,5 @@ curl -sS -X POST '{url}/v1/organizations/{organization}/deployments/{deployment}
 }
 
 pub(super) fn start_log(settings: &ServerSettings) {
-    let filter = tracing_subscriber::EnvFilter::new(&settings.log);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match settings.log_format {
-        LogFormat::Text => log.with_ansi(false).init(),
-        LogFormat::Json => log.json().init(),
-    }
-}
-
-/// The signals by which operators and supervisors stop a server. From when this is made they do not
-/// end the process any more.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn catch() -> anyhow::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
+    log::start(&settings.log, settings.log_format);
 }
