@@ -273,7 +273,8 @@ fn readers_see_one_version_or_the_other() {
 #[test]
 fn what_is_there_is_never_touched() {
     let gate = Gate::new(bundle("\"1\"", &[("a.py", "new")]));
-    let theirs: [(&str, fn(&Path)); 5] = [
+    type Make = fn(&Path);
+    let theirs: [(&str, Make); 5] = [
         ("a folder", |dest| {
             fs::create_dir(dest).expect("made");
             fs::write(dest.join("a.py"), "old").expect("written");
