@@ -73,12 +73,12 @@ pub(crate) fn next(tape: &mut Tape<impl Read>) -> Result<Option<Entry>, Fault> {
             EntryType::GNULongName => {
                 extension.is_there = true;
                 let name = content(tape, size)?;
-                extension.take(tape, b"path", until_zero(&name))?;
+                extension.take(tape, b"path", without_zero(&name))?;
             }
             EntryType::GNULongLink => {
                 extension.is_there = true;
                 let target = content(tape, size)?;
-                extension.take(tape, b"linkpath", until_zero(&target))?;
+                extension.take(tape, b"linkpath", without_zero(&target))?;
             }
             _ => return entry(tape, header, size, extension).map(Some),
         }
@@ -156,8 +156,10 @@ fn content(tape: &mut Tape<impl Read>, size: u64) -> Result<Vec<u8>, Fault> {
     Ok(bytes)
 }
 
-fn until_zero(bytes: &[u8]) -> &[u8] {
-    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+/// A long name without the zero at its end. What follows a zero before that is not left out, as some
+/// readers do and others do not: such a name is refused later, as one that is no text.
+fn without_zero(name: &[u8]) -> &[u8] {
+    name.strip_suffix(b"\0").unwrap_or(name)
 }
 
 /// The records of a pax header, `<length> <key>=<value>\n` each; none when it is something else.

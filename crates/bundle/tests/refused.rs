@@ -40,6 +40,10 @@ fn paths_that_lead_out() {
             "\"\u{fffd}\u{fffd}.py\" has a name that is not UTF-8, or has a zero byte",
         ),
         (
+            tar().entry(b'L', b"l", b"", b"a\0b\0").file("a", "x").gz(),
+            r#""a\0b" has a name that is not UTF-8, or has a zero byte"#,
+        ),
+        (
             tar().pax(&[("path", "a\0b")]).file("a", "x").gz(),
             r#""a\0b" has a name that is not UTF-8, or has a zero byte"#,
         ),
