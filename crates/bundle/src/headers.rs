@@ -38,6 +38,7 @@ struct Extension {
     size: Option<Vec<u8>>,
     /// Whether an entry must follow.
     is_there: bool,
+    has_pax: bool,
 }
 
 /// The next entry; none at the end, of which the first block has been read.
@@ -55,7 +56,10 @@ pub(crate) fn next(tape: &mut Tape<impl Read>) -> Result<Option<Entry>, Fault> {
         let size = size(header).ok_or_else(|| tape.wrong("a header whose size is no number"))?;
         match header.entry_type() {
             EntryType::XHeader => {
-                extension.is_there = true;
+                if extension.has_pax {
+                    return Err(tape.wrong("an entry with two pax headers"));
+                }
+                (extension.is_there, extension.has_pax) = (true, true);
                 let records = content(tape, size)?;
                 for (key, value) in pax(&records).ok_or_else(|| tape.wrong("a pax header with no sense"))? {
                     extension.take(tape, key, value)?;

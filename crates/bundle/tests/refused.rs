@@ -155,7 +155,7 @@ fn what_two_readers_would_take_differently() {
     );
     let path = [("path", "b")];
     all_refused([
-        (tar().pax(&path).pax(&[("path", "c")]).file("a", "x").gz(), &two),
+        (tar().pax(&[]).pax(&path).file("a", "x").gz(), &tar_says("an entry with two pax headers")),
         (tar().pax(&[("path", "b"), ("path", "c")]).file("a", "x").gz(), &two),
         (tar().pax(&path).entry(b'L', b"l", b"", b"c\0").file("a", "x").gz(), &two),
         (tar().pax(&[("size", "2")]).file("a", "x").gz(), &tar_says("an entry with two sizes")),
@@ -253,7 +253,7 @@ fn bombs() {
     for bomb in [
         gz(&vec![0; 2 << 20]),
         many(tar().folder("d"), 4_000),
-        many(tar().entry(b'x', b"x", b"", &pax(&[("comment", &"x".repeat(60_000))])), 30),
+        many(tar().entry(b'g', b"g", b"", &pax(&[("comment", &"x".repeat(60_000))])), 30),
         many(tar().entry(b'g', b"g", b"", b""), 4_000),
     ] {
         assert!(bomb.len() < 64 * 1024, "{}", bomb.len());

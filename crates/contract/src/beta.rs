@@ -60,8 +60,9 @@ fn add_names(tag: Tag, thing: &mut Map<String, Value>) {
             thing.insert(field.beta.into(), value);
         }
     }
-    if tag == Tag::Organization && thing.contains_key("productPlans") {
-        // Required in v1beta1, gone from v1.
+    // v1beta1 requires the support plan, which is gone from v1, and can do without the product plans:
+    // a client that was made from its description (astro-platform-api) knows no such product as v1's.
+    if tag == Tag::Organization && thing.remove("productPlans").is_some() {
         thing.insert("supportPlan".into(), json!("INTERNAL"));
     }
 }

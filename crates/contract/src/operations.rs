@@ -447,7 +447,7 @@ operations! {
         /// 403: `showSecrets` is on, and the Organization does not allow it.
         ListEnvironmentObjects: Read Get "/organizations/{organizationId}/environment-objects"
             requires OrganizationEnvObjectsAccess, path InOrganization, query ListEnvironmentObjectsQuery
-            => 200 EnvironmentObjectsPaginated;
+            => 200 EnvironmentObjectsPaginated, also Platform;
         /// Create an environment object.
         ///
         /// Tasks behind the gate find connections and Airflow variables of the Deployment that they
@@ -461,13 +461,13 @@ operations! {
         /// 409: There is an object of this type and key there already.
         CreateEnvironmentObject: Write Post "/organizations/{organizationId}/environment-objects"
             requires OrganizationEnvObjectsAccess, path InOrganization, body CreateEnvironmentObjectRequest
-            => 200 CreatedEnvironmentObject;
+            => 200 CreatedEnvironmentObject, also Platform;
         /// Get an environment object.
         ///
         /// Everything about it but its secret values.
         GetEnvironmentObject: Read Get "/organizations/{organizationId}/environment-objects/{environmentObjectId}"
             requires OrganizationEnvObjectsAccess, path OneEnvironmentObject
-            => 200 EnvironmentObject;
+            => 200 EnvironmentObject, also Platform;
         /// Update an environment object.
         ///
         /// What the body leaves out stays as it is, also secret values. The next call of a task
@@ -480,7 +480,7 @@ operations! {
         /// 409: In the public API only; this server does not answer it.
         UpdateEnvironmentObject: Write Post "/organizations/{organizationId}/environment-objects/{environmentObjectId}"
             requires OrganizationEnvObjectsAccess, path OneEnvironmentObject, body UpdateEnvironmentObjectRequest
-            => 200 EnvironmentObject;
+            => 200 EnvironmentObject, also Platform;
         /// Delete an environment object.
         ///
         /// From when this has answered, no task finds it.
@@ -489,7 +489,7 @@ operations! {
         /// 409: In the public API only; this server does not answer it.
         DeleteEnvironmentObject: Write Delete "/organizations/{organizationId}/environment-objects/{environmentObjectId}"
             requires OrganizationEnvObjectsAccess, path OneEnvironmentObject
-            => 204;
+            => 204, also Platform;
         /// Exclude a Deployment from an environment object.
         ///
         /// The Deployment does not have it although all of its Workspace do. Whoever may change the
@@ -500,7 +500,7 @@ operations! {
         /// 409: The object is linked to the Deployment.
         ExcludeLinkingEnvironmentObject: Write Post "/organizations/{organizationId}/environment-objects/{environmentObjectId}/exclude-linking"
             requires OrganizationEnvObjectsAccess, path OneEnvironmentObject, body EnvironmentObjectExcludeLink
-            => 200;
+            => 200, also Platform;
     }
     Invite {
         /// Invite a user.
