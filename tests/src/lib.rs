@@ -5,6 +5,7 @@
 
 pub mod agents;
 pub mod airflow;
+pub mod archives;
 pub mod binary;
 pub mod browser;
 mod database;

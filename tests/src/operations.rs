@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use airlock_contract::{
-    Access, AgentId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeploymentId, EnvironmentObjectId,
-    InviteId, Operation, OrganizationId, RoleId, TeamId, UserId, WorkspaceId,
+    Access, AgentId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeployId, DeploymentId,
+    EnvironmentObjectId, InviteId, Operation, OrganizationId, RoleId, TarballVersion, TeamId, UserId, WorkspaceId,
     id::Id,
     openapi::{body_example, has_body, path_parameters, query_parameters},
     operation::{Method, Visitor},
@@ -16,7 +16,7 @@ use flate2::read::GzDecoder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::World;
+use crate::{World, archives::archive};
 
 /// A row of the table of operations.
 #[derive(Clone)]
@@ -114,6 +114,7 @@ impl Things {
             "connection": {"type": "postgres", "host": "reports.example.com", "password": "open sesame"},
         });
         things.add::<EnvironmentObjectId>(world, &world.path("/environment-objects"), object).await;
+        things.0.extend(deploy(world).await);
         things.0.push((AgentId::EXAMPLE, world.agent(&token, &format!("worker-of-{token}")).await));
         world.expect_ids(&[UserId::EXAMPLE, InviteId::EXAMPLE]);
         let invite = world.invite("grace@example.org", "ORGANIZATION_MEMBER").await;
@@ -147,6 +148,18 @@ impl Things {
         let body = self.put_into(&row.body.to_string());
         (path, serde_json::from_str(&body).expect("JSON"))
     }
+}
+
+/// A deploy of Dags that is finalized, and the version of its archive.
+async fn deploy(world: &World) -> [(&'static str, String); 2] {
+    world.expect_ids(&[DeployId::EXAMPLE]);
+    let made = world.post(&world.deploys(""), json!({"type": "DAG_ONLY"})).await.expect(200);
+    let id = made["id"].as_str().expect("an id").to_owned();
+    world.expect_ids(&[TarballVersion::EXAMPLE]);
+    let version = world.upload(&made, &archive(&[("dags/reports.py", "print('reports')")])).await;
+    let body = json!({"dagTarballVersion": version});
+    world.post(&world.deploys(&format!("/{id}/finalize")), body).await.expect(200);
+    [(DeployId::EXAMPLE, id), (TarballVersion::EXAMPLE, version)]
 }
 
 /// A server with the things that examples name, under the ids that they name.

@@ -243,6 +243,25 @@ impl World {
         (answer["id"].as_str().expect("an id").into(), answer["token"].as_str().expect("a value").into())
     }
 
+    /// The path of the Deployment's deploys, and the rest.
+    pub fn deploys(&self, rest: &str) -> String {
+        self.path(&format!("/deployments/{}/deploys{rest}", self.deployment))
+    }
+
+    /// Uploads the archive of a deploy, as the answer to its creation says: the version.
+    pub async fn upload(&self, deploy: &Value, archive: &[u8]) -> String {
+        let url = [&deploy["dagsUploadUrl"], &deploy["bundleUploadUrl"]].into_iter().find_map(Value::as_str);
+        let answer = self.put(url.expect("an upload URL"), archive).await;
+        answer.headers["x-ms-version-id"].to_str().expect("a version").to_owned()
+    }
+
+    /// Puts a blob to one of our own URLs.
+    pub async fn put(&self, url: &str, body: &[u8]) -> Answer {
+        let path = url.strip_prefix("http://127.0.0.1:8888").unwrap_or(url);
+        let request = Request::put(path).header("x-ms-blob-type", "BlockBlob").body(Body::from(body.to_vec()));
+        self.send(request.expect("a request")).await
+    }
+
     /// The path of the Deployment's agents, and the rest.
     pub fn agents(&self, rest: &str) -> String {
         self.path(&format!("/deployments/{}/agents{rest}", self.deployment))
@@ -366,6 +385,9 @@ const TABLES: &[&str] = &[
     "clusters",
     "deployments",
     "deployment_variables",
+    "deploys",
+    "tarballs",
+    "current_tarballs",
     "environment_objects",
     "environment_object_links",
     "roles",

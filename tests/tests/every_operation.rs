@@ -124,7 +124,7 @@ async fn return_to_life(world: &World) {
         .execute(&format!(
             "INSERT INTO deployments (id, organization_id, workspace_id, name, remote_execution, settings, created_at, \
              created_by, updated_at, updated_by) SELECT '{}', id, '{}', 'again', TRUE, \
-             '{{\"name\":\"again\",\"workspaceId\":\"{}\"}}', 0, created_by, 0, created_by FROM organizations",
+             '{{\"name\":\"again\",\"workspaceId\":\"{}\",\"isDagDeployEnabled\":true}}', 0, created_by, 0, created_by FROM organizations",
             world.deployment, world.workspace, world.workspace
         ))
         .await;

@@ -16,7 +16,9 @@ use std::{
 };
 
 use airlock_core::{address::Ranges, login::redirect};
-use airlock_server::{AllowedRanges, GateSettings, LoginSettings, RateLimits, Settings};
+use airlock_server::{
+    AllowedRanges, BundleStorage, DeploySettings, GateSettings, LoginSettings, RateLimits, Settings,
+};
 use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
@@ -185,6 +187,27 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_GATE_STALL_SECONDS", value_name = "SECONDS", default_value_t = whole_seconds(GateSettings::default().stall_timeout), value_parser = seconds)]
     gate_stall_seconds: u32,
 
+    /// Where the archives of deploys are kept: a folder, or s3://bucket/prefix, whose access is in the
+    /// usual AWS_ variables of the environment. Without it: bundles in the data folder.
+    #[arg(long, env = "AIRLOCK_BUNDLES", value_name = "DIR|URL")]
+    bundles: Option<String>,
+
+    /// How large the archive of a deploy may be as it is uploaded, in bytes.
+    #[arg(long, env = "AIRLOCK_UPLOAD_BYTES", value_name = "BYTES", default_value_t = DeploySettings::default().upload_bytes)]
+    upload_bytes: u64,
+
+    /// How much the archive of a deploy may hold, in bytes.
+    #[arg(long, env = "AIRLOCK_BUNDLE_BYTES", value_name = "BYTES", default_value_t = DeploySettings::default().limits.bytes)]
+    bundle_bytes: u64,
+
+    /// How many files, folders and links the archive of a deploy may hold.
+    #[arg(long, env = "AIRLOCK_BUNDLE_FILES", value_name = "N", default_value_t = DeploySettings::default().limits.files)]
+    bundle_files: u64,
+
+    /// How many archives of Dags, and of each bundle, a Deployment keeps to roll back to.
+    #[arg(long, env = "AIRLOCK_DEPLOYS_KEPT", value_name = "N", default_value_t = DeploySettings::default().kept)]
+    deploys_kept: NonZeroU32,
+
     /// What to log, to standard error: error, warn, info, debug or trace, also by module.
     #[arg(long, env = "AIRLOCK_LOG", value_name = "FILTER", default_value = "info,refinery_core=warn", value_parser = log_filter)]
     pub(crate) log: String,
@@ -289,14 +312,35 @@ impl ServerSettings {
         }
     }
 
-    /// The settings of the server proper, which listens at this address.
-    pub(crate) fn server(&self, listening: SocketAddr) -> Settings {
+    /// Where clients reach the server, which listens at this address; without a slash at the end.
+    pub(crate) fn public_url(&self, listening: SocketAddr) -> String {
         let public_url = self.public_url.clone().unwrap_or_else(|| {
             let scheme = if self.tls_certificate.is_some() { "https" } else { "http" };
             format!("{scheme}://{listening}")
         });
-        Settings {
-            public_url: public_url.trim_end_matches('/').to_owned(),
+        public_url.trim_end_matches('/').to_owned()
+    }
+
+    /// Where the archives of deploys are kept.
+    fn bundle_storage(&self) -> anyhow::Result<BundleStorage> {
+        let storage = match self.bundles.as_deref() {
+            Some(url) if url.contains("://") => BundleStorage::s3(url),
+            Some(folder) => BundleStorage::folder(Path::new(folder)),
+            None => BundleStorage::folder(&self.data_dir.join("bundles")),
+        };
+        let storage = storage.context("the bundle storage (--bundles)")?;
+        if storage.is_folder() && self.database_url.is_some() {
+            tracing::warn!(
+                "the archives of deploys are kept in a folder: replicas on other machines lack them unless they share it"
+            );
+        }
+        Ok(storage)
+    }
+
+    /// The settings of the server proper, which listens at this address.
+    pub(crate) fn server(&self, listening: SocketAddr) -> anyhow::Result<Settings> {
+        Ok(Settings {
+            public_url: self.public_url(listening),
             agent_tokens_per_deployment: self.agent_tokens_per_deployment,
             agent_heartbeat_interval: self.agent_heartbeat_interval,
             airflow_check_interval: self.airflow_check_interval,
@@ -322,7 +366,13 @@ impl ServerSettings {
                 connect_timeout: Duration::from_secs(self.gate_connect_seconds.into()),
                 stall_timeout: Duration::from_secs(self.gate_stall_seconds.into()),
             },
-        }
+            deploys: DeploySettings {
+                storage: self.bundle_storage()?,
+                upload_bytes: self.upload_bytes,
+                limits: airlock_bundle::Limits { bytes: self.bundle_bytes, files: self.bundle_files },
+                kept: self.deploys_kept,
+            },
+        })
     }
 }
 

@@ -120,6 +120,10 @@ ids! {
     AllowedIpAddressRangeId "allowed IP address range" "cmjuohs004hiv766f4pegegq4"
     /// The id of an API token: the credential of an automation that calls this API.
     ApiTokenId "API token" "cmjuohs00ejdwei1lqqpugr2q"
+    /// The id of a deploy: one change of the code that a Deployment runs.
+    DeployId "deploy" "cmjuohs00w5q8z1x3v7b9n2m4"
+    /// The version of an archive: what its upload was answered with.
+    TarballVersion "version" "cmjuohs00a8d3f6h9k2m5p7rt"
     /// The id of an environment object: a connection, a variable or a metrics export.
     EnvironmentObjectId "environment object" "cmjuohs00t3pz4k0w8nq5r2de"
     /// The id of a custom role.

@@ -16,8 +16,9 @@ pub mod time;
 pub mod wire;
 
 pub use id::{
-    AgentId, AgentJobId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeploymentId,
-    EnvironmentObjectId, InviteId, OrganizationId, RoleHolderId, RoleId, SubjectId, TeamId, UserId, WorkspaceId,
+    AgentId, AgentJobId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeployId, DeploymentId,
+    EnvironmentObjectId, InviteId, OrganizationId, RoleHolderId, RoleId, SubjectId, TarballVersion, TeamId, UserId,
+    WorkspaceId,
 };
 pub use operation::{Access, Method, Operation, Tag};
 pub use time::Time;

@@ -363,6 +363,65 @@ operations! {
             requires OrganizationClustersDelete, path OneCluster
             => 204, also Platform;
     }
+    Deploy {
+        /// List deploys.
+        ///
+        /// What was deployed to the Deployment, the newest first; also what was begun and not finished.
+        ListDeploys: Read Get "/organizations/{organizationId}/deployments/{deploymentId}/deploys"
+            requires DeploymentDeploysGet, path InDeployment, query ListDeploysQuery
+            => 200 DeploysPaginated, also Platform;
+        /// Create a deploy.
+        ///
+        /// Begins a deploy, and answers with the URL to which its archive, a `.tar.gz`, is uploaded
+        /// within the hour. Nothing changes until the deploy is finalized. Airlock runs no image
+        /// registry: of an image it keeps the tag, and `imageRepository` is empty.
+        ///
+        /// 200: The deploy, with its upload URL.
+        /// 400: The Deployment has DAG deploys off, and the `type` is `DAG_ONLY` or `BUNDLE`.
+        /// 400: The `type` is `BUNDLE`, and `bundleMountPath` or `bundleType` is missing; or it is
+        /// another one, and they are there.
+        /// 403: The Deployment takes deploys from API tokens only (`isCicdEnforced`), and a user calls.
+        CreateDeploy: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/deploys"
+            requires DeploymentDeploysCreate, path InDeployment, body CreateDeployRequest
+            => 200 Deploy, also Platform;
+        /// Get a deploy.
+        ///
+        /// What was deployed, by whom, and what became of it.
+        GetDeploy: Read Get "/organizations/{organizationId}/deployments/{deploymentId}/deploys/{deployId}"
+            requires DeploymentDeploysGet, path OneDeploy
+            => 200 Deploy, also Platform;
+        /// Update a deploy.
+        ///
+        /// Changes its description; what was deployed stays as it is.
+        ///
+        /// 200: The deploy as it is now.
+        UpdateDeploy: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/deploys/{deployId}"
+            requires DeploymentDeploysUpdate, path OneDeploy, body UpdateDeployRequest
+            => 200 Deploy, also Platform;
+        /// Finalize a deploy.
+        ///
+        /// Checks the archive that was uploaded, and makes it what the Deployment's agents get. An
+        /// archive that is refused changes nothing, and another one can be uploaded. To finalize a
+        /// deploy once more with the same version is answered as the first time, and changes nothing.
+        ///
+        /// 200: The deploy as it is now.
+        /// 400: The archive has what it must not have, such as a path that leads out of it, or is
+        /// larger than the server's settings allow.
+        /// 400: No such version was uploaded for the deploy, or a version is missing.
+        /// 400: The deploy was finalized with another version, or was not finalized within a day.
+        FinalizeDeploy: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/deploys/{deployId}/finalize"
+            requires DeploymentDeploysUpdate, path OneDeploy, body FinalizeDeployRequest
+            => 200 Deploy, also Platform;
+        /// Roll back to a deploy.
+        ///
+        /// Makes a new deploy of what an older one has deployed, and finalizes it.
+        ///
+        /// 200: The new deploy.
+        /// 400: The older deploy was not finalized, or its archive is not kept any more.
+        DeployRollback: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/deploys/{deployId}/rollback"
+            requires DeploymentDeploysUpdate, path OneDeploy, body DeployRollbackRequest
+            => 200 Deploy, also Platform;
+    }
     Deployment {
         /// List Deployments.
         ///

@@ -1,8 +1,8 @@
 //! The parameters that paths carry, and the scope that each set of them names.
 
 use crate::{
-    AgentId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeploymentId, EnvironmentObjectId, InviteId,
-    OrganizationId, RoleId, TeamId, UserId, WorkspaceId,
+    AgentId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeployId, DeploymentId, EnvironmentObjectId,
+    InviteId, OrganizationId, RoleId, TeamId, UserId, WorkspaceId,
     id::Id,
     permissions::scope,
     wire::{CreateDeploymentRequest, deployment},
@@ -79,6 +79,8 @@ paths! {
     OneApiToken { organization_id: OrganizationId, token_id: ApiTokenId }
     /// `.../clusters/{clusterId}`
     OneCluster { organization_id: OrganizationId, cluster_id: ClusterId }
+    /// `.../deployments/{deploymentId}/deploys/{deployId}`
+    OneDeploy { organization_id: OrganizationId, deployment_id: DeploymentId, deploy_id: DeployId }
     /// `.../environment-objects/{environmentObjectId}`
     OneEnvironmentObject { organization_id: OrganizationId, environment_object_id: EnvironmentObjectId }
     /// `.../roles/{roleId}`
@@ -153,4 +155,4 @@ macro_rules! deployment_scoped {
         }
     )*};
 }
-deployment_scoped!(InDeployment OneAgent OneAgentToken);
+deployment_scoped!(InDeployment OneAgent OneAgentToken OneDeploy);

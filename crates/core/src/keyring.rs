@@ -34,6 +34,7 @@ pub(crate) struct Master {
     sealing: LessSafeKey,
     tasks: LessSafeKey,
     forms: hmac::Key,
+    links: hmac::Key,
 }
 
 impl Keyring {
@@ -148,6 +149,16 @@ impl Keyring {
     pub(crate) fn open_task_token<'a>(&self, key_id: &str, deployment: &str, bytes: &'a mut [u8]) -> Option<&'a [u8]> {
         open(&self.by_id(key_id)?.tasks, deployment, bytes)
     }
+
+    /// Signs a link of ours (HMAC-SHA256).
+    pub(crate) fn sign_link(&self, text: &str) -> hmac::Tag {
+        hmac::sign(&self.current().links, text.as_bytes())
+    }
+
+    /// Whether one of the keys has signed this, compared in constant time.
+    pub(crate) fn has_signed_link(&self, text: &str, signature: &[u8]) -> bool {
+        self.keys.iter().any(|key| hmac::verify(&key.links, text.as_bytes(), signature).is_ok())
+    }
 }
 
 /// Encrypts under a key: nonce, ciphertext and tag.
@@ -207,6 +218,7 @@ fn derive(id: &str, key: &[u8]) -> Master {
         sealing: cipher("stored values"),
         tasks: cipher("task tokens"),
         forms: hmac::Key::new(hmac::HMAC_SHA256, &expand("forms")),
+        links: hmac::Key::new(hmac::HMAC_SHA256, &expand("upload links")),
     }
 }
 

@@ -28,6 +28,7 @@ pub mod keyring;
 pub mod login;
 pub mod policy;
 pub mod session;
+pub mod upload_link;
 
 pub use env::Env;
 pub use error::{Error, FieldError, Result};

@@ -95,6 +95,12 @@ pub(crate) trait Read<O: Operation> {
 
 /// What a write does. It may be tried again when the database asks for it, so it keeps no state.
 pub(crate) trait Write<O: Operation> {
+    /// Does what has to be done before the transaction begins, for it takes long: others wait for
+    /// one that writes. The write cannot count on anything staying as it was then.
+    fn before(_: &Call<'_, O>) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
     fn write(call: &Call<'_, O>, w: &Writing) -> impl Future<Output = Result<Changed<O::Output>>> + Send;
 }
 
@@ -197,6 +203,7 @@ where
 {
     respond::<O>(&route, path, request, async |mut asked| {
         asked.db = None; // nobody holds one connection while waiting for another
+        <Handlers as Write<O>>::before(&asked.call()).await?;
         let output = change::commit(&route.app, &asked).await?;
         answer::<O>(&route, &output)
     })

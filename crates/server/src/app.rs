@@ -5,6 +5,7 @@ use std::sync::Arc;
 use airlock_contract::{DeploymentId, OrganizationId};
 use airlock_core::{Env, Result, address::Ranges, api_token::TokenHash, keyring::Keyring};
 use airlock_store::Store;
+use tokio::sync::Semaphore;
 
 use crate::{
     airflow::{self, Airflow},
@@ -19,8 +20,13 @@ use crate::{
     refusals::Refusals,
     remembered::Remembered,
     settings::Settings,
+    storage::sweep,
+    uploads::Uploads,
     usage::Usage,
 };
+
+/// How many archives are checked at the same time.
+const ARCHIVE_CHECKS: usize = 2;
 
 /// The server's state. Cloning is cheap.
 #[derive(Clone)]
@@ -44,6 +50,9 @@ pub struct Shared {
     pub(crate) health: Health,
     pub(crate) gate: Gate,
     pub(crate) cutoffs: Wake,
+    pub(crate) uploads: Uploads,
+    /// Whose turn it is to have an archive checked, which takes a core.
+    pub(crate) archive_checks: Semaphore,
 }
 
 impl std::ops::Deref for App {
@@ -69,6 +78,8 @@ impl App {
             health: Health::default(),
             gate: Gate::new(&settings.gate),
             cutoffs: Wake::default(),
+            uploads: Uploads::default(),
+            archive_checks: Semaphore::new(ARCHIVE_CHECKS),
             store,
             keys,
             env,
@@ -96,6 +107,17 @@ impl App {
         crate::metrics::count(self).await
     }
 
+    /// Lets go of deploys that were not finalized and of archives that are too old, and removes from the
+    /// bundle storage what nothing needs. Called every minute by [`Self::run_upkeep`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the database and of the storage; what could not be removed is removed the next time.
+    pub async fn tidy_bundles(&self) -> Result<()> {
+        sweep::let_go(self).await?;
+        sweep::sweep(self).await
+    }
+
     /// Tells everybody who asks whether the server is ready that it is not any more, so that load
     /// balancers send their requests elsewhere. Requests are still answered.
     pub fn drain(&self) {
@@ -104,6 +126,11 @@ impl App {
 
     /// Does the server's own work, until it is dropped.
     pub async fn run_upkeep(&self) {
-        tokio::join!(crate::upkeep::run(self), crate::cutoffs::run(self), crate::airflow::health::run(self));
+        tokio::join!(
+            crate::upkeep::run(self),
+            crate::cutoffs::run(self),
+            crate::airflow::health::run(self),
+            sweep::run(self)
+        );
     }
 }

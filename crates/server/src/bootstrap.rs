@@ -150,6 +150,7 @@ fn first_deployment(workspace: &WorkspaceId) -> DeploymentSettings {
         name: "First deployment".into(),
         workspace_id: workspace.clone(),
         remote_execution: Some(DeploymentRemoteExecutionRequest { enabled: true, ..Default::default() }),
+        is_dag_deploy_enabled: Some(true),
         ..DeploymentSettings::default()
     })
 }

@@ -40,7 +40,9 @@ mod remembered;
 mod request;
 mod router;
 mod settings;
+mod storage;
 mod upkeep;
+mod uploads;
 mod usage;
 mod verify;
 
@@ -51,4 +53,5 @@ pub use login::{add_user, remove_password, set_password, sign_in, sign_out};
 pub use metrics::markdown as metrics_markdown;
 pub use observe::RouteName;
 pub use router::router;
-pub use settings::{AllowedRanges, GateSettings, LoginSettings, RateLimits, Settings};
+pub use settings::{AllowedRanges, DeploySettings, GateSettings, LoginSettings, RateLimits, Settings};
+pub use storage::BundleStorage;

@@ -16,6 +16,7 @@ use crate::{
     adaptor::{self, Positions, Route},
     docs, envelope, forward_auth, gate, input, login, meta, oauth2,
     observe::{self, RouteNames},
+    uploads,
 };
 
 /// The whole server, as a service.
@@ -47,6 +48,7 @@ pub fn router(app: App) -> Router {
         .merge(login::routes(&app))
         .merge(forward_auth::routes(&app))
         .merge(gate::routes(&app))
+        .merge(uploads::routes(&app))
         .merge(docs::routes())
         .fallback(async |request: Request| {
             let version = input::pinned_version(request.headers());

@@ -4,6 +4,8 @@ use std::{num::NonZeroU32, time::Duration};
 
 use airlock_core::address::Ranges;
 
+use crate::storage::BundleStorage;
+
 /// The server's settings. Addresses and files are the binary's affair.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -30,6 +32,32 @@ pub struct Settings {
     pub login: LoginSettings,
     /// How much the gate lets through, and how long it waits.
     pub gate: GateSettings,
+    /// Where deploys are kept, and how much of them.
+    pub deploys: DeploySettings,
+}
+
+/// What bounds deploys.
+#[derive(Clone, Debug)]
+pub struct DeploySettings {
+    /// Where their archives are kept.
+    pub storage: BundleStorage,
+    /// How large an archive may be as it is uploaded, in bytes.
+    pub upload_bytes: u64,
+    /// How much an archive may hold.
+    pub limits: airlock_bundle::Limits,
+    /// How many archives of Dags, and of each bundle, a Deployment keeps to roll back to.
+    pub kept: NonZeroU32,
+}
+
+impl Default for DeploySettings {
+    fn default() -> Self {
+        Self {
+            storage: BundleStorage::in_memory(),
+            upload_bytes: 256 << 20,
+            limits: airlock_bundle::Limits::default(),
+            kept: NonZeroU32::new(10).expect("it is not 0"),
+        }
+    }
 }
 
 /// How users sign in.
@@ -117,6 +145,7 @@ impl Default for Settings {
             allowed_ranges: AllowedRanges::Guarded,
             login: LoginSettings::default(),
             gate: GateSettings::default(),
+            deploys: DeploySettings::default(),
         }
     }
 }

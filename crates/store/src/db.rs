@@ -4,8 +4,9 @@
 //! column list that [`record!`] makes from the same declaration.
 
 use airlock_contract::{
-    AgentId, AgentJobId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeploymentId,
-    EnvironmentObjectId, InviteId, OrganizationId, RoleHolderId, RoleId, SubjectId, TeamId, Time, UserId, WorkspaceId,
+    AgentId, AgentJobId, AgentTokenId, AllowedIpAddressRangeId, ApiTokenId, ClusterId, DeployId, DeploymentId,
+    EnvironmentObjectId, InviteId, OrganizationId, RoleHolderId, RoleId, SubjectId, TarballVersion, TeamId, Time,
+    UserId, WorkspaceId,
 };
 use airlock_core::{Error, Result, api_token::TokenHash};
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
@@ -200,6 +201,8 @@ values! {
     &'a OrganizationId => |id| Value::Text(Some(id.as_str()));
     &'a WorkspaceId => |id| Value::Text(Some(id.as_str()));
     &'a ClusterId => |id| Value::Text(Some(id.as_str()));
+    &'a DeployId => |id| Value::Text(Some(id.as_str()));
+    &'a TarballVersion => |id| Value::Text(Some(id.as_str()));
     &'a DeploymentId => |id| Value::Text(Some(id.as_str()));
     &'a AgentId => |id| Value::Text(Some(id.as_str()));
     &'a AgentJobId => |id| Value::Text(Some(id.as_str()));
@@ -323,6 +326,8 @@ columns! {
     OrganizationId: String => |text| text.into();
     WorkspaceId: String => |text| text.into();
     ClusterId: String => |text| text.into();
+    DeployId: String => |text| text.into();
+    TarballVersion: String => |text| text.into();
     DeploymentId: String => |text| text.into();
     AgentId: String => |text| text.into();
     AgentJobId: String => |text| text.into();
@@ -355,6 +360,8 @@ word_columns!(
     airlock_contract::wire::CloudProvider,
     airlock_contract::wire::ClusterType,
     airlock_contract::wire::CustomRoleScopeType,
+    airlock_contract::wire::DeployStatus,
+    airlock_contract::wire::DeployType,
     airlock_contract::wire::DeploymentStatus,
     airlock_contract::wire::EntityType,
     airlock_contract::wire::EnvironmentObjectType,

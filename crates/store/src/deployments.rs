@@ -1,7 +1,7 @@
 //! Deployments and their environment variables.
 
 use airlock_contract::{
-    ClusterId, DeploymentId, OrganizationId, Time, WorkspaceId,
+    ClusterId, DeploymentId, OrganizationId, TarballVersion, Time, WorkspaceId,
     permissions::scope,
     wire::{DeploymentSettings, ListDeploymentsQuery},
 };
@@ -35,10 +35,15 @@ record! {
         pub cluster_name: Option<String> = "k.name",
         /// What was asked for.
         pub settings: DeploymentSettings = "t.settings",
+        /// The tag of the image that was deployed last.
+        pub image_tag: Option<String> = "t.image_tag",
+        /// The version of its Dags.
+        pub dags: Option<TarballVersion> = "g.tarball_id",
     } and authorship
 }
 
-const JOINS: &str = " JOIN workspaces w ON w.id = t.workspace_id LEFT JOIN clusters k ON k.id = t.cluster_id";
+const JOINS: &str = " JOIN workspaces w ON w.id = t.workspace_id LEFT JOIN clusters k ON k.id = t.cluster_id \
+                     LEFT JOIN current_tarballs g ON g.deployment_id = t.id AND g.place = 'dags'";
 
 impl Column for DeploymentSettings {
     fn take(row: &mut Row<'_>) -> Result<Self> {
@@ -259,7 +264,7 @@ pub(crate) async fn delete_where(w: &Writing, column: &'static str, value: &str,
     api_tokens::delete_where(w, &format!("deployment_id IN ({these} = $3)"), value, stamp).await?;
     role_bindings::delete_on_those(w, &format!("IN ({these} = $1)"), value).await?;
     environment_objects::delete_of_deployments(w, &format!("{these} = $1"), value).await?;
-    for table in ["deployment_variables", "deployment_health"] {
+    for table in ["deployment_variables", "deployment_health", "current_tarballs", "tarballs", "deploys"] {
         let sql = format!("DELETE FROM {table} WHERE deployment_id IN ({these} = $1)");
         w.conn().execute(&sql, params![value]).await?;
     }

@@ -166,7 +166,7 @@ pub(super) async fn open(settings: &ServerSettings, address: SocketAddr) -> anyh
     local::given_keys(settings)?; // before anything is made
     let store = local::open_store(settings).await?;
     let keys = local::keys(settings, &store, &env).await?;
-    Ok((App::new(store.clone(), keys, env, settings.server(address)), store))
+    Ok((App::new(store.clone(), keys, env, settings.server(address)?), store))
 }
 
 fn store_kind(settings: &ServerSettings) -> &'static str {
@@ -178,7 +178,7 @@ fn store_kind(settings: &ServerSettings) -> &'static str {
 
 fn show(first: &FirstRecords, settings: &ServerSettings, address: SocketAddr) -> anyhow::Result<()> {
     let FirstRecords { organization, workspace, deployment, token } = first;
-    let url = settings.server(address).public_url;
+    let url = settings.public_url(address);
     let token = token.expose();
     output::text(&format!(
         "\

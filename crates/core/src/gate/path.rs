@@ -78,6 +78,13 @@ pub enum Route {
     },
     /// `GET health` of the edge API; no credential is needed.
     EdgeHealth,
+    /// `GET bundles`: what the Deployment's code is made of.
+    Bundles,
+    /// `GET` or `HEAD bundles/{mountPath}`: an archive of code; that of the Dags is at `dags`.
+    Bundle {
+        /// Where it is to be found.
+        mount_path: String,
+    },
     /// Below `execution/`: what a running task asks.
     Execution {
         /// What it is about.
@@ -208,20 +215,29 @@ impl Route {
         match *segments.as_slice() {
             ["edge_worker", "v1", ref rest @ ..] => edge(method, rest),
             ["execution", ref rest @ ..] => execution(method, rest),
+            ["bundles"] => (method == "GET").then_some(Self::Bundles),
+            ["bundles", ref rest @ ..] if matches!(method, "GET" | "HEAD") => {
+                let parts = rest.iter().map(|part| decode(part)).collect::<Option<Vec<_>>>()?;
+                Some(Self::Bundle { mount_path: parts.join("/") })
+            }
             _ => None,
         }
     }
 
     /// The `method` claim that a JWT for this request carries: the path after `/edge_worker/v1/`,
-    /// not percent-encoded (`edge3/worker_api/auth.py`). Empty for [`Self::Execution`], which is
-    /// not signed this way.
+    /// not percent-encoded (`edge3/worker_api/auth.py`). An agent with a key of its own signs a
+    /// request for a bundle likewise, with the path after `/d/{deploymentId}/`. Empty for
+    /// [`Self::Execution`], which is not signed this way.
     pub fn method_claim(&self) -> MethodClaim<'_> {
         MethodClaim(self)
     }
 
     /// The path of this request, percent-encoded, for a request that we make ourselves; `None` for
-    /// [`Self::Execution`]. A worker's own request keeps the path that it came with.
+    /// [`Self::Execution`] and for bundles. A worker's own request keeps the path that it came with.
     pub fn edge_path(&self) -> Option<String> {
+        if matches!(self, Self::Bundles | Self::Bundle { .. }) {
+            return None;
+        }
         let claim = self.method_claim().to_string();
         (!claim.is_empty()).then(|| format!("/edge_worker/v1/{}", utf8_percent_encode(&claim, ESCAPED)))
     }
@@ -240,6 +256,8 @@ impl fmt::Display for MethodClaim<'_> {
             Route::PushLogs { key } => write!(to, "logs/push/{key}"),
             Route::LogfilePath { key } => write!(to, "logs/logfile_path/{key}"),
             Route::EdgeHealth => to.write_str("health"),
+            Route::Bundles => to.write_str("bundles"),
+            Route::Bundle { mount_path } => write!(to, "bundles/{mount_path}"),
             Route::Execution { .. } => Ok(()),
         }
     }
@@ -254,6 +272,7 @@ impl MethodClaim<'_> {
         let escaped = match self.0 {
             Route::Register { .. } | Route::Heartbeat { .. } | Route::Fetch { .. } => claim.contains("%40"),
             Route::JobState { .. } | Route::PushLogs { .. } | Route::LogfilePath { .. } | Route::EdgeHealth => false,
+            Route::Bundles | Route::Bundle { .. } => false,
             Route::Execution { .. } => return false,
         };
         let claim = if escaped { Cow::Owned(claim.replace("%40", "@")) } else { Cow::Borrowed(claim) };

@@ -110,15 +110,10 @@ pub(crate) async fn pass(
     knock.token = Some(token.id.clone());
     let airflow = airflow.ok_or_else(|| Refusal::denied("no_deployment", "the Deployment was deleted"))?;
     if !airflow.takes_agents {
-        return Err(Refusal::denied(
-            "remote_execution_off",
-            "the Deployment has remote execution off; update it with remoteExecution.enabled",
-        ));
+        return Err(Refusal::remote_execution_off());
     }
     let most = app.settings.gate.calls_per_token;
-    let slot = app.gate.slots.take(&token.id, most).ok_or_else(|| {
-        Refusal::too_many(format!("the agent token has {most} calls under way; try again in a moment"))
-    })?;
+    let slot = app.gate.slots.take(&token.id, most).ok_or_else(|| Refusal::too_many_calls(most))?;
     let passage = Passage { app, airflow: &airflow, token: &token, kind: knock.call, cut, slot };
     let caller = Caller { knock, airflow: &airflow, token: &token, route, path, passage };
     match route {
@@ -128,7 +123,9 @@ pub(crate) async fn pass(
         Route::JobState { key, state } => caller.job_state(key, *state, body).await,
         Route::PushLogs { key } => caller.push_logs(key, body).await,
         Route::LogfilePath { key } => caller.logfile_path(key).await,
-        Route::EdgeHealth | Route::Execution { .. } => Err(Refusal::no_such_path()),
+        Route::EdgeHealth | Route::Bundles | Route::Bundle { .. } | Route::Execution { .. } => {
+            Err(Refusal::no_such_path())
+        }
     }
 }
 

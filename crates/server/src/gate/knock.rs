@@ -92,6 +92,7 @@ fn operation(call: GateCall) -> &'static str {
         GateCall::JobState => "GateJobState",
         GateCall::Logs => "GateLogs",
         GateCall::Execution => "GateExecution",
+        GateCall::Bundle => "GateBundle",
         GateCall::Other => "Gate",
     }
 }

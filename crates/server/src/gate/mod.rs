@@ -1,7 +1,8 @@
 //! The gate: the one way from remote agents to a Deployment's Airflow.
 //!
 //! `/d/{deploymentId}/edge_worker/v1/*` is what a worker calls, `/d/{deploymentId}/execution/*`
-//! what its tasks call. A call passes through, in this order:
+//! what its tasks call; `/d/{deploymentId}/bundles/*` gives it the code that they run ([`bundles`]). A
+//! call passes through, in this order:
 //!
 //! 1. [`airlock_core::gate::path`], the allow-list; everything else is 404.
 //! 2. The agent token: [`crate::verify`] for workers, [`execution`] for tasks.
@@ -13,6 +14,7 @@
 //! do next, and which the audit log keeps.
 
 mod bindings;
+mod bundles;
 mod cordon;
 mod edge;
 mod environment;
@@ -138,6 +140,7 @@ async fn pass(knock: &mut Knock<'_>, route: Option<Route>, path: &str, body: Bod
     }
     match &route {
         Route::EdgeHealth | Route::Execution { resource: Resource::Health, .. } => Ok(ours(r#"{"status":"healthy"}"#)),
+        Route::Bundles | Route::Bundle { .. } => bundles::pass(knock, airflow, &route).await,
         Route::Execution { .. } => execution::pass(knock, airflow, &route, path, body).await,
         _ => edge::pass(knock, airflow, &route, path, body).await,
     }
@@ -165,6 +168,7 @@ fn call(route: Option<&Route>) -> GateCall {
         Some(Route::JobState { .. }) => GateCall::JobState,
         Some(Route::PushLogs { .. } | Route::LogfilePath { .. }) => GateCall::Logs,
         Some(Route::Execution { .. }) => GateCall::Execution,
+        Some(Route::Bundles | Route::Bundle { .. }) => GateCall::Bundle,
         Some(Route::EdgeHealth) | None => GateCall::Other,
     }
 }

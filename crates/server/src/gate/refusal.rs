@@ -66,6 +66,17 @@ impl Refusal {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", message)
     }
 
+    /// The token has as many calls under way as it can have.
+    pub(crate) fn too_many_calls(most: u32) -> Self {
+        Self::too_many(format!("the agent token has {most} calls under way; try again in a moment"))
+    }
+
+    /// The Deployment takes no agents.
+    pub(crate) fn remote_execution_off() -> Self {
+        let message = "the Deployment has remote execution off; update it with remoteExecution.enabled";
+        Self::denied("remote_execution_off", message)
+    }
+
     /// Nothing is wrong with the call.
     pub(crate) fn fault(cause: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", cause.to_string())

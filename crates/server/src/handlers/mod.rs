@@ -9,6 +9,7 @@ mod audit_logs;
 mod authorization;
 pub(crate) mod clusters;
 pub(crate) mod deployments;
+mod deploys;
 mod environment_objects;
 mod hibernation;
 mod invites;
