@@ -229,6 +229,17 @@ pub async fn awaited(db: &impl Reads, link: &UploadLink) -> Result<Option<Awaite
     db.conn().one(&sql, params![link.deploy()]).await
 }
 
+/// The Organization that a deploy is in, for the record of a refusal.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn organization_of(db: &impl Reads, id: &DeployId) -> Result<Option<OrganizationId>> {
+    let sql = "SELECT d.organization_id FROM deploys t JOIN deployments d ON d.id = t.deployment_id WHERE t.id = $1";
+    let found: Option<(OrganizationId,)> = db.conn().one(sql, params![id]).await?;
+    Ok(found.map(|(id,)| id))
+}
+
 impl Upkeep {
     /// Gives up deploys that were created before a time and are not finalized.
     ///

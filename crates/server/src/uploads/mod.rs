@@ -16,7 +16,7 @@ use airlock_core::{
     Error, Result,
     upload_link::{Part, UploadLink},
 };
-use airlock_store::deploys;
+use airlock_store::{audit::Entry, deploys};
 use axum::{
     Router,
     body::Body,
@@ -33,6 +33,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{
     App, allow_list, envelope, input, record,
+    request::shown_path,
     storage::{ByteStream, Key},
 };
 
@@ -77,12 +78,24 @@ pub(crate) fn routes(app: &App) -> Router {
 
 async fn answer(State(app): State<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    take(&app, &parts, body).await.unwrap_or_else(|error| {
-        if let Some(entry) = record::refused(record::of(&app, &parts, OPERATION, app.env.now()), &error) {
-            app.refusals.note(entry);
+    match take(&app, &parts, body).await {
+        Ok(response) => response,
+        Err(error) => {
+            note_refusal(&app, &parts, &error).await;
+            envelope::respond(error)
         }
-        envelope::respond(error)
-    })
+    }
+}
+
+/// Notes a refusal for the audit log of the Organization that was knocked at.
+async fn note_refusal(app: &App, parts: &Parts, error: &Error) {
+    let entry = record::of(app, parts, OPERATION, app.env.now());
+    let Some(entry) = record::refused(entry, error) else { return };
+    let organization = async {
+        let (deploy, _) = named(parts)?;
+        deploys::organization_of(&app.store.read().await?, &deploy).await
+    };
+    app.refusals.note(Entry { organization: organization.await.ok().flatten(), ..entry });
 }
 
 async fn take(app: &App, parts: &Parts, body: Body) -> Result<Response> {
@@ -107,11 +120,15 @@ async fn take(app: &App, parts: &Parts, body: Body) -> Result<Response> {
 
 /// The link that a request came with.
 fn open(app: &App, parts: &Parts, expires: &str, signature: &str) -> Result<UploadLink> {
-    let not_found = || Error::NotFound("path".into());
-    let rest = parts.uri.path().strip_prefix(PREFIX).ok_or_else(not_found)?;
-    let (deploy, part) = rest.split_once('/').ok_or_else(not_found)?;
-    let part = Part::named(part).ok_or_else(not_found)?;
-    UploadLink::open(&app.keys, DeployId::from(deploy), part, expires, signature, app.env.now())
+    let (deploy, part) = named(parts)?;
+    UploadLink::open(&app.keys, deploy, part, expires, signature, app.env.now())
+}
+
+/// What the path names.
+fn named(parts: &Parts) -> Result<(DeployId, Part)> {
+    let rest = parts.uri.path().strip_prefix(PREFIX).and_then(|rest| rest.split_once('/'));
+    let named = rest.and_then(|(deploy, part)| Some((DeployId::from(deploy), Part::named(part)?)));
+    named.ok_or_else(|| Error::NotFound(format!("path {}", shown_path(parts.uri.path())).into()))
 }
 
 /// An upload for a deploy that awaits one.
