@@ -118,7 +118,7 @@ requests! {
         "schedulerSize": "SMALL",
         "isHighAvailability": false,
         "isCicdEnforced": false,
-        "isDagDeployEnabled": false,
+        "isDagDeployEnabled": true,
         "environmentVariables": [
             {"key": "AIRFLOW__API__BASE_URL", "value": "https://airflow.example.com", "isSecret": false},
         ],
