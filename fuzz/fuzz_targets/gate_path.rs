@@ -15,7 +15,9 @@ fuzz_target!(|text: &str| {
 
     assert!(path.is_ascii() && path.len() <= 4096);
     assert!(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].contains(&method), "{method}");
-    let below = |path: &str| path.starts_with("/edge_worker/v1/") || path.starts_with("/execution/");
+    let below = |path: &str| {
+        path == "/bundles" || ["/edge_worker/v1/", "/execution/", "/bundles/"].iter().any(|start| path.starts_with(start))
+    };
     assert!(below(path), "{path}");
 
     // Another parser, and one that decodes first (as proxies do), stay where the path says.
@@ -41,8 +43,16 @@ fuzz_target!(|text: &str| {
             assert_eq!(Route::of(method, &again).as_ref(), Some(&route), "{again}");
         }
         None => {
+            let task = match route {
+                Route::Execution { task, .. } => task,
+                Route::Bundles | Route::Bundle { .. } => {
+                    let claim = route.method_claim().to_string();
+                    assert_eq!(once.strip_prefix('/'), Some(claim.as_str()));
+                    return;
+                }
+                _ => panic!("{path} can be made again"),
+            };
             assert!(path.starts_with("/execution/"));
-            let Route::Execution { task, .. } = route else { panic!("{path} is below execution/") };
             if let Some(task) = task {
                 assert!(path.split('/').any(|segment| segment == task.as_str()), "{path}");
             }

@@ -672,6 +672,35 @@ mod tests {
     }
 
     #[test]
+    fn bundles_are_read() {
+        let bundle = |path: &str| Some(Route::Bundle { mount_path: path.into() });
+        assert_eq!(Route::of("GET", "/bundles"), Some(Route::Bundles));
+        for method in ["GET", "HEAD"] {
+            assert_eq!(Route::of(method, "/bundles/dags"), bundle("dags"));
+            assert_eq!(Route::of(method, "/bundles/usr/local/airflow/a%20b"), bundle("usr/local/airflow/a b"));
+        }
+        let bad = [
+            ("POST", "/bundles"),
+            ("HEAD", "/bundles"),
+            ("PUT", "/bundles/dags"),
+            ("DELETE", "/bundles/dags"),
+            ("GET", "/bundles/"),
+            ("GET", "/bundles/dags/"),
+            ("GET", "/bundles//dags"),
+            ("GET", "/bundles/../dags"),
+            ("GET", "/bundles/%2e%2e/dags"),
+            ("GET", "/bundles/a%2fb"),
+            ("GET", "/bundle/dags"),
+        ];
+        for (method, path) in bad {
+            assert_eq!(Route::of(method, path), None, "{method} {path}");
+        }
+        let route = Route::of("GET", "/bundles/dags").expect("a route");
+        assert_eq!((route.method_claim().to_string().as_str(), route.edge_path()), ("bundles/dags", None));
+        assert!(route.method_claim().is("bundles/dags") && !route.method_claim().is("bundles/dag"));
+    }
+
+    #[test]
     fn no_path_has_a_second_reading() {
         for bad in [
             ".",
