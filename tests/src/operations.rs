@@ -93,7 +93,7 @@ impl Things {
         // One that may hibernate.
         let settings = json!({
             "name": "First deployment", "workspaceId": world.workspace, "type": "STANDARD", "executor": "CELERY",
-            "isCicdEnforced": false, "isDagDeployEnabled": false, "isHighAvailability": false,
+            "isCicdEnforced": false, "isDagDeployEnabled": true, "isHighAvailability": false,
             "schedulerSize": "SMALL", "environmentVariables": [], "isDevelopmentMode": true,
             "remoteExecution": {"enabled": true},
         });

@@ -1,7 +1,7 @@
 //! What agents get survives `kill -9`, and is whole.
 //!
 //! The real binary runs on SQLite and a folder. Several clients deploy at the same time, each to its own
-//! Deployment: archives of a few KiB to some MiB, at once and in blocks. At a random moment the process
+//! Deployment: archives of a few KiB to 2 MiB, at once and in blocks. At a random moment the process
 //! gets SIGKILL, and is started again on what it left behind. Then, for each Deployment:
 //!
 //! - what the gate serves is, byte for byte, the archive that was acknowledged as finalized last, or the
@@ -52,7 +52,10 @@ const DEPLOYMENTS: usize = 3;
 const KILL_WITHIN: u64 = 400;
 
 /// The largest archive, in bytes.
-const LARGEST: u64 = 3 << 20;
+const LARGEST: u64 = 2 << 20;
+
+/// How many archives each client has, and deploys in turn: to make one takes longer than to deploy it.
+const ARCHIVES: usize = 12;
 
 /// The bytes of a block.
 const BLOCK: usize = 300_000;
@@ -127,7 +130,7 @@ impl Dice {
 
     /// An archive of any size that compresses badly, so that it is as large as what is in it.
     fn archive(&mut self) -> Vec<u8> {
-        let size = if self.next().is_multiple_of(2) { self.next() % 20_000 } else { self.next() % LARGEST };
+        let size = if self.next().is_multiple_of(4) { self.next() % LARGEST } else { self.next() % 20_000 };
         let bytes: Vec<u8> = (0..size / 8).flat_map(|_| self.next().to_le_bytes()).collect();
         archive_of([("dags/reports.py", &bytes[..])])
     }
@@ -235,6 +238,7 @@ struct Uploaded {
 struct Client {
     deployment: String,
     dice: Dice,
+    archives: Vec<Vec<u8>>,
     /// What was acknowledged as finalized last.
     current: Option<Uploaded>,
     /// What was to be finalized, without an answer so far.
@@ -244,7 +248,9 @@ struct Client {
 
 impl Client {
     fn new(deployment: String, seed: u64) -> Self {
-        Self { deployment, dice: Dice(seed), current: None, in_flight: None, acknowledged: 0 }
+        let mut dice = Dice(seed);
+        let archives = (0..ARCHIVES).map(|_| dice.archive()).collect();
+        Self { deployment, dice, archives, current: None, in_flight: None, acknowledged: 0 }
     }
 
     /// Deploys until a request stays without an answer.
@@ -261,7 +267,9 @@ impl Client {
         // The server was started anew, on another port.
         let link = text(&made, "dagsUploadUrl");
         let link = format!("{}{}", round.api.url, &link[link.find("/uploads/").expect("an upload link")..]);
-        let bytes = self.dice.archive();
+        // Never the one that was deployed last.
+        self.archives.rotate_left(1);
+        let bytes = self.archives[0].clone();
         let version = self.upload(round, &link, &bytes).await?;
         let uploaded = Uploaded { deploy: text(&made, "id"), version, bytes };
         self.in_flight = Some(uploaded.clone());

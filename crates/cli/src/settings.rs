@@ -16,9 +16,7 @@ use std::{
 };
 
 use airlock_core::{address::Ranges, login::redirect};
-use airlock_server::{
-    AllowedRanges, BundleStorage, DeploySettings, GateSettings, LoginSettings, RateLimits, Settings,
-};
+use airlock_server::{AllowedRanges, BundleStorage, DeploySettings, GateSettings, LoginSettings, RateLimits, Settings};
 use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
