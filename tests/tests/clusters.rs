@@ -383,6 +383,37 @@ on_both! {
         world.post(&world.path("/deployments"), body).await.expect(400);
         let same = with(update("renamed"), [("workspaceIds", json!([gone]))]);
         assert_eq!(world.post(&one(&world, &made), same).await.expect(200)["name"], "renamed");
+        let more = with(update("renamed"), [("workspaceIds", json!([gone, world.workspace]))]);
+        let now = world.post(&one(&world, &made), more.clone()).await.expect(200);
+        assert_eq!(now["workspaceIds"], more["workspaceIds"]);
+    }
+
+    /// A second region turns recovery on, and its end turns it off, as at the creation.
+    async fn recovery_follows_the_second_region(world) {
+        let made = create(&world, least("ours")).await;
+        let updated = async |changes: Value| {
+            let mut body = update("ours");
+            body.as_object_mut().expect("an object").extend(changes.as_object().expect("changes").clone());
+            let now = world.post(&one(&world, &made), body).await.expect(200);
+            [now["isDrEnabled"].clone(), now["isFailedOver"].clone()]
+        };
+        assert_eq!(updated(json!({"drRegion": "eu-west-1"})).await[0], json!(true));
+        assert_eq!(updated(json!({"isFailedOver": true})).await, [json!(true), json!(true)]);
+        let [is_enabled, has_failed_over] = updated(json!({"drRegion": ""})).await;
+        assert_eq!(is_enabled, json!(false));
+        assert_ne!(has_failed_over, json!(true));
+    }
+
+    /// A node pool that is renamed does not stand in the way of a new one of its old name.
+    async fn a_new_node_pool_can_take_the_name_of_a_renamed_one(world) {
+        let pool = |name: &str| json!({"name": name, "nodeInstanceType": "m5.large", "maxNodeCount": 3});
+        let made = create(&world, with(least("ours"), [("nodePools", json!([pool("small")]))])).await;
+        let mut renamed = pool("large");
+        renamed["id"] = made["nodePools"][0]["id"].clone();
+        let body = with(update("ours"), [("nodePools", json!([renamed, pool("small")]))]);
+        let pools = world.post(&one(&world, &made), body).await.expect(200)["nodePools"].clone();
+        assert_eq!([&pools[0]["id"], &pools[0]["name"]], [&renamed["id"], &json!("large")]);
+        assert_ne!(pools[1]["id"], renamed["id"]);
     }
 
     /// A cluster is as well as the Deployments in it, and says which is not, to those who may see it.

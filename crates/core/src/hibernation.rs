@@ -41,8 +41,12 @@ struct Override {
 
 impl Override {
     fn read(asked: &DeploymentHibernationOverrideRequest) -> Option<Self> {
-        let until = asked.override_until.as_deref().map(|until| until.parse().ok());
-        Some(Self { is_hibernating: asked.is_hibernating?, until: until.flatten() })
+        let until = match asked.override_until.as_deref() {
+            None => None,
+            // One whose end cannot be read does nothing, instead of holding for good.
+            Some(until) => Some(until.parse().ok()?),
+        };
+        Some(Self { is_hibernating: asked.is_hibernating?, until })
     }
 
     fn holds(&self, now: Time) -> bool {
@@ -58,21 +62,11 @@ struct Schedule {
 }
 
 impl Schedule {
-    /// Reads a schedule; what is wrong with it is told by its fields.
-    fn read(asked: &DeploymentHibernationSchedule) -> Result<Self, Vec<(&'static str, String)>> {
-        let zone = match asked.time_zone.as_deref() {
-            None => Zone::UTC,
-            Some(name) => Zone::named(name).ok_or_else(|| {
-                vec![("timeZone", "is no time zone of the IANA database, for example Europe/Berlin".to_owned())]
-            })?,
-        };
-        match (Cron::parse(&asked.hibernate_at_cron, &zone), Cron::parse(&asked.wake_at_cron, &zone)) {
-            (Ok(sleep), Ok(wake)) => Ok(Self { sleep, wake }),
-            (sleep, wake) => {
-                let faults = [("hibernateAtCron", sleep.err()), ("wakeAtCron", wake.err())];
-                Err(faults.into_iter().filter_map(|(field, fault)| Some((field, fault?))).collect())
-            }
-        }
+    /// Reads a schedule.
+    fn read(asked: &DeploymentHibernationSchedule) -> Option<Self> {
+        let zone = zone(asked)?;
+        let cron = |text: &str| Cron::parse(text, &zone).ok();
+        Some(Self { sleep: cron(&asked.hibernate_at_cron)?, wake: cron(&asked.wake_at_cron)? })
     }
 
     /// Since when it has the Deployment asleep, if it has. At a time at which it would both sleep
@@ -94,17 +88,16 @@ impl Hibernation {
     /// The rules in a Deployment's settings. What cannot be read does nothing.
     pub fn of(settings: &DeploymentSettings) -> Self {
         let spec = settings.scaling_spec.as_ref().and_then(|scaling| scaling.hibernation_spec.as_ref());
+        if !is_for_development(settings) {
+            return Self { has_spec: spec.is_some(), ..Self::default() };
+        }
         let schedules = spec.and_then(|spec| spec.schedules.as_deref()).unwrap_or_default();
         let given = spec.and_then(|spec| spec.r#override.as_ref());
         Self {
-            is_for_development: is_for_development(settings),
+            is_for_development: true,
             has_spec: spec.is_some(),
             given: given.and_then(Override::read),
-            schedules: schedules
-                .iter()
-                .filter(|schedule| schedule.is_enabled)
-                .filter_map(|schedule| Schedule::read(schedule).ok())
-                .collect(),
+            schedules: schedules.iter().filter(|schedule| schedule.is_enabled).filter_map(Schedule::read).collect(),
         }
     }
 
@@ -204,14 +197,26 @@ pub fn is_for_development(settings: &DeploymentSettings) -> bool {
 pub fn faults(spec: &DeploymentHibernationSpecRequest) -> Vec<FieldError> {
     let schedules = spec.schedules.as_deref().unwrap_or_default().iter().enumerate();
     let faults = schedules.flat_map(|(at, schedule)| {
-        let faults = Schedule::read(schedule).err().unwrap_or_default();
-        faults.into_iter().map(move |(field, message)| FieldError {
+        faults_of(schedule).into_iter().map(move |(field, message)| FieldError {
             code: "constraint",
             field: format!("scalingSpec.hibernationSpec.schedules[{at}].{field}"),
             message,
         })
     });
     faults.collect()
+}
+
+fn faults_of(asked: &DeploymentHibernationSchedule) -> Vec<(&'static str, String)> {
+    let Some(zone) = zone(asked) else {
+        return vec![("timeZone", "is no time zone of the IANA database, for example Europe/Berlin".to_owned())];
+    };
+    let fault = |text: &str| Cron::parse(text, &zone).and_then(|cron| cron.expect_it_happens()).err();
+    let faults = [("hibernateAtCron", fault(&asked.hibernate_at_cron)), ("wakeAtCron", fault(&asked.wake_at_cron))];
+    faults.into_iter().filter_map(|(field, fault)| Some((field, fault?))).collect()
+}
+
+fn zone(asked: &DeploymentHibernationSchedule) -> Option<Zone> {
+    asked.time_zone.as_deref().map_or(Some(Zone::UTC), Zone::named)
 }
 
 #[cfg(test)]
@@ -345,6 +350,8 @@ mod tests {
         // Without schedules, the Deployment is awake when it ends.
         let alone = json!({"override": {"isHibernating": true, "overrideUntil": "2026-01-02T00:00:00Z"}});
         assert_said(&alone, &[(now, true, "WAKE 2026-01-02T00:00:00Z"), ("2026-01-02T00:00:00Z", false, "")]);
+        // Its end cannot be read.
+        assert_said(&json!({"override": {"isHibernating": true, "overrideUntil": "soon"}}), &[(now, false, "")]);
         // It says neither.
         assert_said(&json!({"override": {"overrideUntil": "2027-01-01T00:00:00Z"}}), &[(now, false, "")]);
     }

@@ -1,4 +1,5 @@
--- Indexes that hold a list in the order in which it is read when no other is asked for, with all that
+-- Indexes that hold a list in the order in which it is read when no other is asked for (on PostgreSQL
+-- but for records of one instant, whose ids the list compares byte by byte), with all that
 -- says which records are in it: a page far down is found without reading the records before it.
 
 DROP INDEX deployments_of_organization;

@@ -118,6 +118,16 @@ pub async fn get(db: &impl Reads, granted: &Granted<scope::Deployment>) -> Resul
     find(db, granted.deployment()).await
 }
 
+/// The granted Deployment, which stays as it is until this change is committed or dropped.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] when it was deleted meanwhile.
+pub async fn get_for_good(w: &Writing, granted: &Granted<scope::Deployment>) -> Result<Deployment> {
+    w.conn().lock_row("deployments", granted.deployment().as_str()).await?;
+    get(w, granted).await
+}
+
 async fn find(db: &impl Reads, id: &DeploymentId) -> Result<Deployment> {
     let sql = format!("SELECT {} FROM deployments t{JOINS}{JOIN_SUBJECTS} WHERE t.id = $1", Deployment::COLUMNS);
     db.conn().one(&sql, params![id]).await?.ok_or(Error::NotFound("Deployment".into()))

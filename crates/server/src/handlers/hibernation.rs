@@ -23,7 +23,7 @@ impl Write<UpdateDeploymentHibernationOverride> for Handlers {
         call: &Call<'_, UpdateDeploymentHibernationOverride>,
         w: &Writing,
     ) -> Result<Changed<DeploymentHibernationOverride>> {
-        let mut settings = deployments::get(w, call.granted).await?.settings;
+        let mut settings = deployments::get_for_good(w, call.granted).await?.settings;
         if !hibernation::is_for_development(&settings) {
             return Err(Error::refused(NOT_FOR_DEVELOPMENT));
         }
@@ -44,7 +44,7 @@ impl Write<UpdateDeploymentHibernationOverride> for Handlers {
 
 impl Write<DeleteDeploymentHibernationOverride> for Handlers {
     async fn write(call: &Call<'_, DeleteDeploymentHibernationOverride>, w: &Writing) -> Result<Changed<()>> {
-        let mut settings = deployments::get(w, call.granted).await?.settings;
+        let mut settings = deployments::get_for_good(w, call.granted).await?.settings;
         let spec = settings.scaling_spec.as_mut().and_then(|scaling| scaling.hibernation_spec.as_mut());
         if spec.and_then(|spec| spec.r#override.take()).is_some() {
             deployments::update(w, call.granted, &settings, &call.stamp()).await?;

@@ -102,7 +102,7 @@ impl Write<CreateCustomRole> for Handlers {
         let restricted = body.restricted_workspace_ids.as_deref().unwrap_or_default();
         lock(w, call.granted).await?;
         check_name(call.granted, w, &body.name, None).await?;
-        check_all_there(w, call.granted, restricted, "restrictedWorkspaceIds").await?;
+        check_all_there(w, call.granted, restricted, "restrictedWorkspaceIds", &[]).await?;
         let settings = RoleSettings {
             name: &body.name,
             description: body.description.as_deref().unwrap_or_default(),
@@ -122,7 +122,7 @@ impl Write<UpdateCustomRole> for Handlers {
         lock(w, call.granted).await?;
         let old = roles::get(w, call.granted, &call.path.role_id).await?;
         check_name(call.granted, w, &body.name, Some(&old)).await?;
-        check_all_there(w, call.granted, restricted, "restrictedWorkspaceIds").await?;
+        check_all_there(w, call.granted, restricted, "restrictedWorkspaceIds", &[]).await?;
         let permissions = read_permissions(&body.permissions, old.scope)?;
         if permissions != old.permissions {
             refuse_while_held(call.granted, w, &old, Some(ApiTokenKind::DirectAccess)).await?;

@@ -80,14 +80,15 @@ async fn check_default_cluster<S: Scope>(
     Ok(())
 }
 
-/// Checks that Workspaces are there which a field of a request names.
+/// Checks that Workspaces are there which a field of a request names, but for those that are known.
 pub(super) async fn check_all_there(
     db: &impl Reads,
     granted: &Granted<scope::Organization>,
     workspaces: &[WorkspaceId],
     field: &str,
+    known: &[WorkspaceId],
 ) -> Result<()> {
-    for (at, workspace) in workspaces.iter().enumerate() {
+    for (at, workspace) in workspaces.iter().enumerate().filter(|(_, one)| !known.contains(one)) {
         let target = Target::Workspace(granted.organization().clone(), workspace.clone());
         if locate(db, &target).await?.is_none() {
             let why = "there is no such Workspace in this Organization";

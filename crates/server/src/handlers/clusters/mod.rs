@@ -53,8 +53,8 @@ impl Write<CreateCluster> for Handlers {
         }
         let mut settings = call.body.to_create().map_err(Error::internal)?;
         let workspaces = settings.workspace_ids.take().unwrap_or_default();
-        check_all_there(w, call.granted, &workspaces, "workspaceIds").await?;
-        settings.enable_dr = Some(settings.dr_region.as_deref().is_some_and(|region| !region.is_empty()));
+        check_all_there(w, call.granted, &workspaces, "workspaceIds", &[]).await?;
+        settings.enable_dr = Some(has_second_region(&settings));
         let id: ClusterId = call.app.env.new_id();
         let (kind, provider) = settings.kind.zip(settings.cloud_provider).ok_or_else(incomplete)?;
         let pools = NodePools { app: call.app, cluster: &id, provider, now: call.now };
@@ -79,6 +79,7 @@ impl Write<UpdateCluster> for Handlers {
             return Err(Error::field("constraint", "clusterType", why));
         }
         let mut settings = old.settings.updated_by(call.body).map_err(Error::internal)?;
+        follow_recovery(&mut settings, call.body);
         check_recovery(&settings)?;
         let workspaces = match settings.workspace_ids.take() {
             Some(asked) => restricted_to(call, w, &old, asked).await?,
@@ -153,10 +154,25 @@ fn incomplete() -> Error {
     Error::internal("a cluster without a name, a type or a cloud")
 }
 
+fn has_second_region(settings: &ClusterSettings) -> bool {
+    settings.dr_region.as_deref().is_some_and(|region| !region.is_empty())
+}
+
+/// What a request says of one of these fields alone holds for the others: as at the creation, a
+/// second region turns recovery on and none turns it off; and without it nothing has failed over.
+fn follow_recovery(settings: &mut ClusterSettings, request: &ClusterSettings) {
+    if request.dr_region.is_some() && request.enable_dr.is_none() {
+        settings.enable_dr = Some(has_second_region(settings));
+    }
+    if settings.enable_dr != Some(true) && request.is_failed_over.is_none() {
+        settings.is_failed_over = None;
+    }
+}
+
 /// A second region takes over only where there is one.
 fn check_recovery(settings: &ClusterSettings) -> Result<()> {
     let is_enabled = settings.enable_dr == Some(true);
-    if is_enabled && settings.dr_region.as_deref().is_none_or(str::is_empty) {
+    if is_enabled && !has_second_region(settings) {
         return Err(Error::field("required", "drRegion", "is required where enableDr is on"));
     }
     if settings.is_failed_over == Some(true) && !is_enabled {
@@ -175,10 +191,7 @@ async fn restricted_to(
     asked: Vec<WorkspaceId>,
 ) -> Result<Vec<WorkspaceId>> {
     // One that was deleted since is sent back by clients that read before they write.
-    let is_known = |workspace: &WorkspaceId| old.workspaces.0.contains(workspace);
-    if !asked.iter().all(is_known) {
-        check_all_there(w, call.granted, &asked, "workspaceIds").await?;
-    }
+    check_all_there(w, call.granted, &asked, "workspaceIds", &old.workspaces.0).await?;
     if asked.is_empty() {
         return Ok(asked);
     }

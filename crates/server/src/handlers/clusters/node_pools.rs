@@ -28,6 +28,7 @@ impl NodePools<'_> {
     /// the cluster has is the same one as before; its time of change moves when anything else of it
     /// does.
     pub(super) fn changed(&self, asked: Vec<UpdateNodePoolRequest>, old: &[NodePool]) -> Result<Vec<NodePool>> {
+        let by_id: HashSet<String> = asked.iter().filter_map(|pool| pool.id.clone()).collect();
         let mut names = HashSet::new();
         let mut kept = HashSet::new();
         let pools = asked.into_iter().enumerate().map(|(at, pool)| {
@@ -43,7 +44,7 @@ impl NodePools<'_> {
                     };
                     Some(known.ok_or_else(unknown)?)
                 }
-                None => old.iter().find(|was| was.name == pool.name),
+                None => old.iter().find(|was| was.name == pool.name && !by_id.contains(&was.id)),
             };
             if was.is_some_and(|was| !kept.insert(&was.id)) {
                 return Err(Error::field("conflict", format!("nodePools[{at}].id"), "is there more than once"));
