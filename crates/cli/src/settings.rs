@@ -16,7 +16,9 @@ use std::{
 };
 
 use airlock_core::{address::Ranges, login::redirect};
-use airlock_server::{AllowedRanges, BundleStorage, DeploySettings, GateSettings, LoginSettings, RateLimits, Settings};
+use airlock_server::{
+    AllowedRanges, BundleStorage, DeploySettings, GateSettings, LogSettings, LoginSettings, RateLimits, Settings,
+};
 use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
@@ -206,6 +208,15 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_DEPLOYS_KEPT", value_name = "N", default_value_t = DeploySettings::default().kept)]
     deploys_kept: NonZeroU32,
 
+    /// For how many days the logs of Deployments are kept that passed the gate; for ever when 0.
+    #[arg(long, env = "AIRLOCK_LOGS_KEEP_DAYS", value_name = "DAYS", default_value_t = 7, value_parser = whole_number)]
+    logs_keep_days: u32,
+
+    /// How many megabytes of them are kept of each Deployment, the newest; 0 keeps none. They may
+    /// hold whatever tasks print.
+    #[arg(long, env = "AIRLOCK_LOGS_KEEP_MEGABYTES", value_name = "MEGABYTES", default_value_t = 64, value_parser = whole_number)]
+    logs_keep_megabytes: u32,
+
     /// What to log, to standard error: error, warn, info, debug or trace, also by module.
     #[arg(long, env = "AIRLOCK_LOG", value_name = "FILTER", default_value = "info,refinery_core=warn", value_parser = log_filter)]
     pub(crate) log: String,
@@ -369,6 +380,10 @@ impl ServerSettings {
                 upload_bytes: self.upload_bytes,
                 limits: airlock_bundle::Limits { bytes: self.bundle_bytes, files: self.bundle_files },
                 kept: self.deploys_kept,
+            },
+            logs: LogSettings {
+                keep_days: NonZeroU32::new(self.logs_keep_days),
+                keep_bytes: u64::from(self.logs_keep_megabytes) << 20,
             },
         })
     }

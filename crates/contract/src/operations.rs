@@ -485,6 +485,17 @@ operations! {
         DeleteDeploymentHibernationOverride: Write Delete "/organizations/{organizationId}/deployments/{deploymentId}/hibernation-override"
             requires DeploymentUpdate, path InDeployment
             => 204, also Platform, errors InRanges;
+        /// Get a Deployment's logs.
+        ///
+        /// What passed the gate: lines that tasks logged (`worker`), and what the gate did
+        /// (`apiserver`), some seconds after it happened. A search finds the newest lines that fit,
+        /// up to `maxNumResults`, and answers them oldest first, page by page.
+        ///
+        /// 400: Only one of `startDate` and `endDate` is given, or they are in the wrong order.
+        /// 400: The `searchId` is none that was answered.
+        GetDeploymentLogs: Read Get "/organizations/{organizationId}/deployments/{deploymentId}/logs"
+            requires DeploymentLogsGet, path InDeployment, query GetDeploymentLogsQuery
+            => 200 DeploymentLog;
         /// Look at a Deployment's Airflow.
         ///
         /// Calls the Airflow now, and says what is right and what is wrong, such as that it does

@@ -12,6 +12,7 @@ use crate::{
     allow_list,
     authenticate::{self, Session},
     cutoffs::Wake,
+    deployment_logs::Logs,
     gate::Gate,
     health::Health,
     limits::Limits,
@@ -46,6 +47,7 @@ pub struct Shared {
     pub(crate) login: Login,
     pub(crate) usage: Usage,
     pub(crate) refusals: Refusals,
+    pub(crate) logs: Logs,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
     pub(crate) gate: Gate,
@@ -74,6 +76,7 @@ impl App {
             login: Login::new(&env),
             usage: Usage::default(),
             refusals: Refusals::new(metrics.refusals()),
+            logs: Logs::new(&settings.logs, metrics.logs()),
             metrics,
             health: Health::default(),
             gate: Gate::new(&settings.gate),
@@ -87,14 +90,24 @@ impl App {
         }))
     }
 
-    /// Writes down what is kept in memory for a short while: which tokens were used, and what was
-    /// refused. Called every second by [`Self::run_upkeep`], and at the end.
+    /// Writes down what is kept in memory for a short while: which tokens were used, what was refused,
+    /// and logs. Called every second by [`Self::run_upkeep`], and at the end.
     ///
     /// # Errors
     ///
     /// Those of the database; what could not be written is kept for the next time.
     pub async fn flush(&self) -> Result<()> {
-        crate::upkeep::flush(self).await
+        crate::upkeep::flush(self).await?;
+        crate::deployment_logs::flush(self).await
+    }
+
+    /// Removes logs that are too old or too many. Called every minute by [`Self::run_upkeep`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn tidy_logs(&self) -> Result<()> {
+        crate::deployment_logs::tidy(self).await
     }
 
     /// Counts in the database what the metrics tell of it. Called every 15 seconds by
@@ -128,6 +141,7 @@ impl App {
     pub async fn run_upkeep(&self) {
         tokio::join!(
             crate::upkeep::run(self),
+            crate::deployment_logs::run(self),
             crate::cutoffs::run(self),
             crate::airflow::health::run(self),
             sweep::run(self)

@@ -35,6 +35,7 @@ use crate::{
         client::{AirflowClient, Answer},
     },
     change::{self, Change},
+    deployment_logs::Level,
 };
 
 /// How often the database is asked for what is left to do.
@@ -182,7 +183,10 @@ async fn work(app: App, cutoff: Cutoff) {
     let outcome = timeout(TRY, attempt(app, &cutoff)).await.unwrap_or_else(|_| Err("it took too long".into()));
     let now = app.env.now();
     let result = match outcome {
-        Ok(()) => change::commit(app, &End { app, cutoff: &cutoff, outcome: Ok(()), now }).await,
+        Ok(()) => {
+            app.logs.event(&cutoff.deployment, now, Level::Warning, what_ended(&cutoff));
+            change::commit(app, &End { app, cutoff: &cutoff, outcome: Ok(()), now }).await
+        }
         Err(fault) if now >= cutoff.created_at.plus_seconds(GIVE_UP_SECONDS) => {
             tracing::error!(token = %cutoff.token, fault, "a cut-off was given up: see the audit log");
             change::commit(app, &End { app, cutoff: &cutoff, outcome: Err(&fault), now }).await
@@ -346,16 +350,29 @@ fn refused(what: &str, answer: &Answer) -> String {
     format!("the Airflow answers {what} with status {}{hint}", answer.status.as_u16())
 }
 
+/// What became of the token.
+fn end_of(cutoff: &Cutoff) -> String {
+    let Cutoff { by, created_at, .. } = cutoff;
+    match cutoff.cause {
+        Cause::Deleted => format!("was deleted by {by} at {created_at}"),
+        Cause::Expired => format!("expired at {created_at}"),
+        Cause::Replaced => format!("was replaced by {by} at {created_at}"),
+    }
+}
+
+/// What was done, for the Deployment's logs.
+fn what_ended(cutoff: &Cutoff) -> String {
+    let Cutoff { token_name, token, .. } = cutoff;
+    let what = end_of(cutoff);
+    format!("the agent token {token_name} ({token}) {what}; its worker is cut off, and its tasks are failed")
+}
+
 /// Why the task failed, for its log.
 fn reason(cutoff: &Cutoff) -> String {
-    let Cutoff { token_name, token, by, created_at, .. } = cutoff;
-    let what = match cutoff.cause {
-        Cause::Deleted => format!("was deleted by {by}"),
-        Cause::Expired => "expired".into(),
-        Cause::Replaced => format!("was replaced by {by}"),
-    };
+    let Cutoff { token_name, token, .. } = cutoff;
+    let what = end_of(cutoff);
     format!(
-        "Agent token revoked: the token {token_name} ({token}) of this task's worker {what} at {created_at}; Airlock \
+        "Agent token revoked: the token {token_name} ({token}) of this task's worker {what}; Airlock \
          failed the task and cut the worker off"
     )
 }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub gate: GateSettings,
     /// Where deploys are kept, and how much of them.
     pub deploys: DeploySettings,
+    /// What is kept of the logs that pass the gate.
+    pub logs: LogSettings,
 }
 
 /// What bounds deploys.
@@ -74,6 +76,21 @@ pub struct LoginSettings {
 impl Default for LoginSettings {
     fn default() -> Self {
         Self { redirect_uris: Vec::new(), session_days: 30, session_idle_days: 7 }
+    }
+}
+
+/// What is kept of the logs that pass the gate.
+#[derive(Clone, Debug)]
+pub struct LogSettings {
+    /// For how many days; for ever when absent.
+    pub keep_days: Option<NonZeroU32>,
+    /// How many bytes of text of each Deployment, about; none is kept when 0.
+    pub keep_bytes: u64,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { keep_days: NonZeroU32::new(7), keep_bytes: 64 << 20 }
     }
 }
 
@@ -146,6 +163,7 @@ impl Default for Settings {
             login: LoginSettings::default(),
             gate: GateSettings::default(),
             deploys: DeploySettings::default(),
+            logs: LogSettings::default(),
         }
     }
 }

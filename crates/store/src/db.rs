@@ -365,6 +365,7 @@ word_columns!(
     airlock_contract::wire::DeploymentStatus,
     airlock_contract::wire::EntityType,
     airlock_contract::wire::EnvironmentObjectType,
+    airlock_contract::wire::LogSource,
     airlock_contract::wire::SubjectType,
     airlock_contract::wire::UserStatus
 );

@@ -274,7 +274,9 @@ pub(crate) async fn delete_where(w: &Writing, column: &'static str, value: &str,
     api_tokens::delete_where(w, &format!("deployment_id IN ({these} = $3)"), value, stamp).await?;
     role_bindings::delete_on_those(w, &format!("IN ({these} = $1)"), value).await?;
     environment_objects::delete_of_deployments(w, &format!("{these} = $1"), value).await?;
-    for table in ["deployment_variables", "deployment_health", "current_tarballs", "tarballs", "deploys"] {
+    let tables =
+        ["deployment_variables", "deployment_health", "deployment_logs", "current_tarballs", "tarballs", "deploys"];
+    for table in tables {
         let sql = format!("DELETE FROM {table} WHERE deployment_id IN ({these} = $1)");
         w.conn().execute(&sql, params![value]).await?;
     }

@@ -45,8 +45,25 @@ impl<'a> Filter<'a> {
 
     /// Whether anything fulfils all conditions.
     pub(crate) async fn matches(self, db: &impl Reads, from: &str) -> Result<bool> {
+        Ok(self.count(db, from).await? > 0)
+    }
+
+    /// How much fulfils all conditions.
+    pub(crate) async fn count(&self, db: &impl Reads, from: &str) -> Result<i64> {
         let sql = format!("SELECT COUNT(*) FROM {from} WHERE {}", self.conditions.join(" AND "));
-        Ok(db.conn().count(&sql, &self.values).await? > 0)
+        db.conn().count(&sql, &self.values).await
+    }
+
+    /// Reads what fulfils all conditions, in the order and of the number that `tail` says.
+    pub(crate) async fn rows<T: FromRow>(
+        &self,
+        db: &impl Reads,
+        columns: &str,
+        from: &str,
+        tail: &str,
+    ) -> Result<Vec<T>> {
+        let sql = format!("SELECT {columns} FROM {from} WHERE {} {tail}", self.conditions.join(" AND "));
+        db.conn().all(&sql, &self.values).await
     }
 
     /// Reads a page of what fulfils all conditions, with who made each, and counts all of it.

@@ -20,6 +20,7 @@ pub mod census;
 pub mod clusters;
 pub mod cutoffs;
 mod db;
+pub mod deployment_logs;
 pub mod deployments;
 pub mod deploys;
 pub mod environment_objects;

@@ -38,6 +38,7 @@ use super::{
 use crate::{
     airflow::Airflow,
     change::{self, Change},
+    deployment_logs::Level,
     input,
     request::Origin,
     verify,
@@ -159,6 +160,9 @@ impl<'a> Caller<'a> {
         if parts.status.is_client_error() && registered.is_first() {
             let undo = Undo { knock: self.knock, token: self.token, registered, status: parts.status };
             change::commit(app, &undo).await?;
+        } else if parts.status.is_success() {
+            let (id, name) = (&self.token.id, &self.token.name);
+            self.tell(Level::Info, format_args!("worker {worker} registered with the agent token {name} ({id})"));
         }
         Ok(Response::from_parts(parts, Body::from(body)))
     }
@@ -174,6 +178,9 @@ impl<'a> Caller<'a> {
         let source = Source::of(self.knock);
         let sysinfo = text(&said.sysinfo)?;
         let report = report(worker, &said, &sysinfo, &source);
+        if said.state.0 == "offline" {
+            self.tell(Level::Info, format_args!("worker {worker} is offline"));
+        }
         let answer = cordon::Answer::read(said.state.0.clone(), parts, answer)?;
         let r = app.store.recording().await?;
         let agent = agents::heartbeat(&r, self.token, &app.env.new_id(), &report, app.env.now()).await?;
@@ -219,17 +226,31 @@ impl<'a> Caller<'a> {
                 JobState::Success | JobState::Failed => jobs::end(&r, &job.id, state.as_str(), now).await?,
             }
             r.commit().await?;
+            let level = if state == JobState::Failed { Level::Warning } else { Level::Info };
+            self.tell(level, format_args!("job {}: {key}", state.as_str()));
         }
         Ok(Response::from_parts(parts, Body::from(answer)))
+    }
+
+    /// Tells in the Deployment's logs what happened.
+    fn tell(&self, level: Level, what: impl std::fmt::Display) {
+        let app = self.knock.app;
+        app.logs.event(&self.token.deployment, app.env.now(), level, what);
     }
 
     async fn push_logs(self, key: &JobKey, body: Body) -> Result<Response, Refusal> {
         let job = self.job(key).await?;
         let limit = self.knock.app.settings.gate.logs_body;
-        let call = Outgoing { log: Some(LogBody::of(&job.ti_id)), ..self.outgoing(body, limit, "") };
+        let (app, deployment) = (self.knock.app, &self.token.deployment);
+        let copy = app.logs.copy(deployment);
+        let log = Some(LogBody::of(&job.ti_id, copy.clone()));
+        let call = Outgoing { log, ..self.outgoing(body, limit, "") };
         let signature = self.signature();
         let (parts, body) = self.passage.stream(call, signature).await?;
         judge(self.route, &parts)?;
+        if let Some(copy) = copy.filter(|_| parts.status.is_success()) {
+            app.logs.task(deployment, key, &copy, app.env.now());
+        }
         Ok(Response::from_parts(parts, body))
     }
 

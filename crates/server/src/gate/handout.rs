@@ -28,6 +28,7 @@ use super::refusal::Refusal;
 use crate::{
     App,
     airflow::{Airflow, client::AirflowClient},
+    deployment_logs::Level,
 };
 
 /// How often it is tried to keep a job.
@@ -63,6 +64,9 @@ pub(crate) async fn hand_out(
         give_back(app, airflow, token, &fetched).await;
         return Err(cause.into());
     }
+    let worker = token.agent_name.as_deref().unwrap_or(&token.name);
+    let what = format_args!("job handed to {worker}: {}", fetched.key);
+    app.logs.event(&token.deployment, app.env.now(), Level::Info, what);
     let held = TaskToken {
         agent_token: token.id.clone(),
         generation: token.stored.generation,

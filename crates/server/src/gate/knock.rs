@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use super::refusal::Refusal;
 use crate::{
     App,
+    deployment_logs::Level,
     metrics::GateCall,
     record,
     request::{RequestId, shown_path},
@@ -67,6 +68,11 @@ impl<'a> Knock<'a> {
                 self.parts.method
             );
             return;
+        }
+        // What strangers do is no affair of the Deployment's logs, which they would fill.
+        if let Some(token) = &self.token {
+            let what = format_args!("refused to the agent token {token}: {}", refusal.message);
+            self.app.logs.event(&self.deployment, self.app.env.now(), Level::Warning, what);
         }
         self.app.refusals.note(Entry {
             status: refusal.status.as_u16().into(),

@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     OtherTask,
 }
 
+use crate::deployment_logs::LogCopy;
+
 /// The one key that matters.
 const KEY: &[u8] = b"task_instance_id";
 
@@ -39,6 +41,8 @@ pub(crate) struct LogBody {
     is_task: bool,
     /// The text that is being read, where it matters.
     text: Vec<u8>,
+    /// What takes a copy, if one is kept.
+    copy: Option<LogCopy>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +56,7 @@ enum At {
 
 impl LogBody {
     /// For the log of a job's task.
-    pub(crate) fn of(task: &str) -> Self {
+    pub(crate) fn of(task: &str, copy: Option<LogCopy>) -> Self {
         Self {
             task: task.to_owned(),
             depth: 0,
@@ -60,6 +64,7 @@ impl LogBody {
             expects_key: false,
             is_task: false,
             text: Vec::with_capacity(LONGEST),
+            copy,
         }
     }
 
@@ -75,6 +80,9 @@ impl LogBody {
             } else {
                 block.iter().try_for_each(|&byte| self.step(byte))?;
             }
+        }
+        if let Some(copy) = &self.copy {
+            copy.push(bytes);
         }
         Ok(())
     }
@@ -154,8 +162,8 @@ mod tests {
 
     /// What is found, whole and byte by byte.
     fn read(body: &[u8]) -> Result<(), Fault> {
-        let whole = LogBody::of(TASK).read(body);
-        let mut slow = LogBody::of(TASK);
+        let whole = LogBody::of(TASK, None).read(body);
+        let mut slow = LogBody::of(TASK, None);
         assert_eq!(body.chunks(1).try_for_each(|byte| slow.read(byte)), whole);
         whole
     }

@@ -8,6 +8,7 @@ pub(crate) mod api_tokens;
 mod audit_logs;
 mod authorization;
 pub(crate) mod clusters;
+mod deployment_logs;
 pub(crate) mod deployments;
 mod deploys;
 mod environment_objects;

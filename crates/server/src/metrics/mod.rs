@@ -140,6 +140,13 @@ metrics! {
     /// Refused requests that the audit log only counts, without saying what they were: of too many
     /// kinds within a second.
     counter refusals_summarized: Counter = "airlock_audit_refusals_summarized" by [] from Counter::default();
+
+    /// Lines of Deployments' logs that were written to the database.
+    counter log_lines_kept: Counter = "airlock_deployment_log_lines_kept" by [] from Counter::default();
+
+    /// Pieces of Deployments' logs that were lost on the way to the database: they came faster than
+    /// they could be written. Tasks and their Airflow do not notice.
+    counter log_pieces_lost: Counter = "airlock_deployment_log_pieces_lost" by [] from Counter::default();
 }
 
 /// Seconds, for requests: from a look into memory to a statement that waits for its time-out.
@@ -220,6 +227,11 @@ impl Metrics {
     /// The counters of refusals: noted, and only counted.
     pub(crate) fn refusals(&self) -> (Counter, Counter) {
         (self.refusals_noted.clone(), self.refusals_summarized.clone())
+    }
+
+    /// The counters of Deployments' logs: lines kept, and pieces lost.
+    pub(crate) fn logs(&self) -> (Counter, Counter) {
+        (self.log_lines_kept.clone(), self.log_pieces_lost.clone())
     }
 
     /// All of it, in the text format of OpenMetrics 1.0.
