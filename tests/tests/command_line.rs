@@ -316,6 +316,7 @@ fn a_wrong_setting_is_refused_by_name() {
         ("log", "airlock=loud", "filter"),
         ("log-format", "xml", "json"),
         ("master-key", "short", "base64"),
+        ("catalogue", "/nowhere/catalogue.toml", "cannot be read"),
     ] {
         let mut refused = |mut command: Command, from: &str| {
             command.arg("--data-dir").arg(&data);
@@ -358,6 +359,24 @@ fn a_wrong_setting_is_refused_by_name() {
         assert!(help.contains(&format!("--{key} ")), "--help says nothing of {key}");
         assert!(help.contains(&format!("AIRLOCK_{}", key.replace('-', "_").to_uppercase())), "{key}");
     }
+}
+
+/// The catalogue is printed to be changed, checked when the server starts, and served.
+#[test]
+fn a_catalogue_of_ones_own() {
+    let (folder, data) = folder();
+    let printed = Ran::new(command(&["catalogue"])).out();
+    let file = folder.path().join("catalogue.toml");
+    let path = file.to_str().expect("UTF-8");
+    fs::write(&file, printed.replace("default_region = \"us-east-1\"", "default_region = \"mars\"")).expect("written");
+    let fault = run("serve", &data, &["--catalogue", path]).err;
+    assert!(fault.contains("--catalogue") && fault.contains("default_region: \"mars\" is none of"), "{fault}");
+    assert!(!data.exists(), "the start that was refused has made something");
+
+    fs::write(&file, printed.replace("m5.xlarge", "m7.xlarge")).expect("written");
+    let site = Site::new(&["--catalogue", path]);
+    let options = site.json(&["api", "get-cluster-options", "--type", "DEDICATED", "--provider", "AWS"]);
+    assert_eq!(options[0]["defaultNodeInstance"]["name"], "m7.xlarge");
 }
 
 /// A good setting acts, from each source.

@@ -202,6 +202,119 @@ on_both! {
         );
     }
 
+    /// Without a type, it is that of the cluster which is named or the Workspace's default; a
+    /// cluster says where its Deployments are.
+    async fn a_deployment_is_where_its_cluster_is(world) {
+        let (dedicated, hybrid) = (world.new_cluster("DEDICATED").await, world.new_cluster("HYBRID").await);
+        let workspace = async |name: &str, cluster: &str| {
+            let body = json!({
+                "name": name, "defaultClusterId": cluster, "defaultCloudProvider": "GCP", "defaultRegion": "us-east4",
+            });
+            world.post(&world.path("/workspaces"), body).await.expect(200)["id"].clone()
+        };
+        let bare = json!(world.workspace);
+        let (in_dedicated, in_hybrid) = (workspace("d", &dedicated).await, workspace("h", &hybrid).await);
+        let frankfurt = ("AWS", "eu-central-1");
+        for (asked, home, kind, cluster, (cloud, region)) in [
+            (json!({}), &in_dedicated, "DEDICATED", Some(&dedicated), frankfurt),
+            (json!({}), &in_hybrid, "HYBRID", Some(&hybrid), frankfurt),
+            (json!({"type": "DEDICATED"}), &in_dedicated, "DEDICATED", Some(&dedicated), frankfurt),
+            (json!({"clusterId": hybrid}), &in_dedicated, "HYBRID", Some(&hybrid), frankfurt),
+            (json!({"clusterId": ""}), &in_hybrid, "HYBRID", Some(&hybrid), frankfurt),
+            (json!({"clusterId": dedicated}), &bare, "DEDICATED", Some(&dedicated), frankfurt),
+            (json!({"clusterId": dedicated, "cloudProvider": "GCP", "region": "mars"}), &bare, "DEDICATED", Some(&dedicated), frankfurt),
+            (json!({"type": "STANDARD"}), &in_dedicated, "STANDARD", None, ("GCP", "us-east4")),
+            (json!({"type": "STANDARD", "clusterId": ""}), &in_dedicated, "STANDARD", None, ("GCP", "us-east4")),
+            (json!({"region": "us-west1"}), &in_dedicated, "STANDARD", None, ("GCP", "us-west1")),
+            (json!({"cloudProvider": "AZURE"}), &in_dedicated, "STANDARD", None, ("AZURE", "us-east4")),
+        ] {
+            let mut body = json!({"name": "x", "workspaceId": home});
+            body.as_object_mut().expect("an object").extend(asked.as_object().expect("an object").clone());
+            let made = create(&world, body).await;
+            assert_eq!(made["type"], kind, "{asked}");
+            assert_eq!(made.get("clusterId").and_then(Value::as_str), cluster.map(String::as_str), "{asked}");
+            assert_eq!(made.get("clusterName").and_then(Value::as_str), cluster.map(|_| kind), "{asked}");
+            assert_eq!((&made["cloudProvider"], &made["region"]), (&json!(cloud), &json!(region)), "{asked}");
+            assert_eq!(world.get(&one(&world, &made)).await.expect(200), made);
+        }
+        let before = world.dump().await;
+        for (asked, says) in [
+            (json!({"type": "DEDICATED"}), "is required for the type DEDICATED"),
+            (json!({"type": "HYBRID", "clusterId": ""}), "is required for the type HYBRID"),
+            (json!({"type": "STANDARD", "clusterId": dedicated}), "a STANDARD Deployment runs in none"),
+            (json!({"type": "DEDICATED", "clusterId": hybrid}), "the cluster HYBRID is for Deployments of the type HYBRID"),
+            (json!({"clusterId": "cnowhere"}), "there is no such cluster"),
+            (json!({"type": "HYBRID", "clusterId": "no/id"}), "there is no such cluster"),
+        ] {
+            let mut body = json!({"name": "x", "workspaceId": bare});
+            body.as_object_mut().expect("an object").extend(asked.as_object().expect("an object").clone());
+            let answer = world.post(&world.path("/deployments"), body).await;
+            assert_eq!(answer.fields(), ["clusterId"], "{asked}: {}", answer.json);
+            assert!(answer.message().contains(says), "{asked}: {}", answer.message());
+            answer.expect(400);
+        }
+        assert_eq!(world.dump().await, before);
+    }
+
+    /// What is for another type is not kept, whether it was there at first or came later.
+    async fn a_deployment_has_the_settings_of_its_type(world) {
+        let foreign = json!({"scheduler": {"au": 24, "replicas": 4}, "taskPodNodePoolId": "cpool"});
+        let mut body = json!({"name": "x", "workspaceId": world.workspace, "type": "STANDARD"});
+        body.as_object_mut().expect("an object").extend(foreign.as_object().expect("an object").clone());
+        let made = create(&world, body).await;
+        let mut changes = update(&world, json!([]));
+        changes.as_object_mut().expect("an object").extend(foreign.as_object().expect("an object").clone());
+        let changed = world.post(&one(&world, &made), changes).await.expect(200);
+        for answer in [&made, &changed] {
+            assert_eq!(answer["schedulerReplicas"], 1);
+            assert!(answer.get("schedulerAu").is_none() && answer.get("taskPodNodePoolId").is_none(), "{answer}");
+            assert_eq!((&answer["schedulerCpu"], &answer["schedulerMemory"]), (&json!("1"), &json!("2Gi")));
+        }
+        let cluster = world.new_cluster("HYBRID").await;
+        let made = create(&world, json!({
+            "name": "x", "workspaceId": world.workspace, "clusterId": cluster, "schedulerSize": "LARGE",
+            "remoteExecution": {"enabled": true},
+        })).await;
+        assert_eq!((&made["schedulerAu"], &made["schedulerReplicas"]), (&json!(5), &json!(1)), "the CLI looks at both");
+        assert!(made.get("schedulerSize").is_none() && made.get("remoteExecution").is_none(), "{made}");
+        let astro = json!({"name": "x", "workspaceId": world.workspace, "clusterId": cluster, "executor": "ASTRO"});
+        let answer = world.post(&world.path("/deployments"), astro).await;
+        assert_eq!(answer.fields(), ["executor"]);
+        answer.expect(400);
+    }
+
+    /// A queue has a machine, and what that has; queues that cannot be told apart are refused.
+    async fn queues_have_machines(world) {
+        let queue = |name: &str| json!({
+            "name": name, "isDefault": name == "a", "maxWorkerCount": 2, "minWorkerCount": 1, "workerConcurrency": 1,
+        });
+        let with = |mut queue: Value, key: &str, value: Value| {
+            queue[key] = value;
+            queue
+        };
+        let body = |queues: Value| json!({"name": "x", "workspaceId": world.workspace, "workerQueues": queues});
+        let made = create(&world, body(json!([queue("a"), with(queue("b"), "astroMachine", json!("A20"))]))).await;
+        for (at, machine, cpu, memory) in [(0, "A5", "1", "2Gi"), (1, "A20", "4", "8Gi")] {
+            let queue = &made["workerQueues"][at];
+            assert_eq!([&queue["astroMachine"], &queue["podCpu"], &queue["podMemory"]], [machine, cpu, memory]);
+        }
+        for (queues, field) in [
+            (json!([queue("a"), queue("a")]), "workerQueues[1].name"),
+            (json!([with(queue("a"), "id", json!("c1")), with(queue("b"), "id", json!("c1"))]), "workerQueues[1].id"),
+            (json!([with(queue("a"), "minWorkerCount", json!(3))]), "workerQueues[0].minWorkerCount"),
+        ] {
+            let answer = world.post(&world.path("/deployments"), body(queues)).await;
+            assert_eq!(answer.fields(), [field], "{}", answer.json);
+            answer.expect(400);
+        }
+        let mut swapped = update(&world, json!([]));
+        swapped["workerQueues"] = json!([with(queue("b"), "id", made["workerQueues"][0]["id"].clone()), queue("a")]);
+        let changed = world.post(&one(&world, &made), swapped).await.expect(200);
+        assert_eq!(changed["workerQueues"][0]["id"], made["workerQueues"][0]["id"]);
+        let ids = [0, 1].map(|at| made["workerQueues"][at]["id"].clone());
+        assert!(!ids.contains(&changed["workerQueues"][1]["id"]), "two queues have one id");
+    }
+
     /// The address that a remote agent is given is the Deployment's own.
     async fn remote_execution_has_an_address(world) {
         let made = world.get(&world.path(&format!("/deployments/{}", world.deployment))).await.expect(200);

@@ -60,6 +60,9 @@ enum Command {
     Replicas(replicas::Replicas),
     /// Print the OpenAPI document.
     Openapi,
+    /// Print the catalogue that is built in: what clusters and Deployments can be made of. Change it,
+    /// and give it to `airlock serve --catalogue`.
+    Catalogue,
     /// The documentation, which the server shows at /docs/.
     #[command(subcommand)]
     Docs(docs::Docs),
@@ -136,6 +139,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Attach(what) => attach::attach(what).await,
         Command::Replicas(command) => replicas::show(&command).await,
         Command::Openapi => output::text(&airlock_contract::openapi::document_text()),
+        Command::Catalogue => output::text(airlock_core::catalogue::BUILT_IN),
         Command::Docs(docs::Docs::Build(build)) => build.run(),
         Command::Version => output::text(concat!("airlock ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Completions { shell } => {

@@ -12,10 +12,11 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use airlock_core::{address::Ranges, login::redirect};
+use airlock_core::{address::Ranges, catalogue::Catalogue, login::redirect};
 use airlock_server::{
     AllowedRanges, BundleStorage, DeploySettings, GateSettings, LogSettings, LoginSettings, RateLimits, Settings,
 };
@@ -159,6 +160,11 @@ pub(crate) struct ServerSettings {
     /// After how many days without a call a user must sign in again.
     #[arg(long, env = "AIRLOCK_SESSION_IDLE_DAYS", value_name = "DAYS", default_value_t = LoginSettings::default().session_idle_days, value_parser = days)]
     session_idle_days: u32,
+
+    /// A TOML file that says what clusters and Deployments can be made of, which is what clients
+    /// offer; without it, what `airlock catalogue` prints.
+    #[arg(long, env = "AIRLOCK_CATALOGUE", value_name = "FILE", value_parser = catalogue)]
+    catalogue: Option<Arc<Catalogue>>,
 
     /// The largest piece of a task's log that goes through the gate, in bytes. A stock worker sends
     /// up to 3 MiB at once; a job whose piece is refused is lost.
@@ -367,6 +373,7 @@ impl ServerSettings {
                 session_days: self.session_days,
                 session_idle_days: self.session_idle_days,
             },
+            catalogue: self.catalogue.clone().unwrap_or_else(|| Arc::new(Catalogue::built_in())),
             gate: GateSettings {
                 json_body: self.gate_body_bytes,
                 logs_body: self.gate_log_bytes,
@@ -422,6 +429,12 @@ fn admin_listen(text: &str) -> Result<AdminListen, String> {
         return Ok(AdminListen::Off);
     }
     text.parse().map(AdminListen::At).map_err(|_| "expected an address such as 127.0.0.1:9888, or off".into())
+}
+
+/// Reads the catalogue at once, so that a fault in it is told like any other of the settings.
+fn catalogue(file: &str) -> Result<Arc<Catalogue>, String> {
+    let text = std::fs::read_to_string(file).map_err(|cause| format!("it cannot be read: {cause}"))?;
+    Catalogue::parse(&text).map(Arc::new)
 }
 
 fn ranges(text: &str) -> Result<Ranges, String> {

@@ -592,6 +592,27 @@ operations! {
             requires OrganizationUsersDelete, path OneInvite
             => 204, also Iam;
     }
+    Options {
+        /// Get the options for clusters.
+        ///
+        /// The regions and machines that a cluster can be asked for, of each cloud, from the server's
+        /// catalogue. They are what clients offer; no request is held against them.
+        ///
+        /// 200: The options, a cloud each.
+        GetClusterOptions: Read Get "/organizations/{organizationId}/cluster-options"
+            requires Member, path InOrganization, query GetClusterOptionsQuery
+            => 200 ClusterOptionsOfClouds, also Platform;
+        /// Get the options for Deployments.
+        ///
+        /// The versions of Airflow, machines and bounds that a Deployment can be asked for, from the
+        /// server's catalogue. They are what clients offer; no request is held against them.
+        ///
+        /// 200: The options.
+        /// 400: The `deploymentId` names no Deployment that the caller may see.
+        GetDeploymentOptions: Read Get "/organizations/{organizationId}/deployment-options"
+            requires OrganizationDeploymentConfigurationsGet, path InOrganization, query GetDeploymentOptionsQuery
+            => 200 DeploymentOptions, also Platform;
+    }
     Organization {
         /// List Organizations.
         ///

@@ -98,6 +98,14 @@ impl Permission for Authenticated {
     type Scope = scope::Installation;
 }
 
+/// Any caller of the Organization, whatever its role.
+pub struct Member;
+
+impl Permission for Member {
+    const ACTION: Option<Action> = None;
+    type Scope = scope::Organization;
+}
+
 /// The level of a permission in the hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are the documentation")]

@@ -18,6 +18,7 @@ pub mod agent;
 pub mod agent_key;
 pub mod agent_token;
 pub mod api_token;
+pub mod catalogue;
 pub mod cron;
 pub mod env;
 pub mod environment;

@@ -62,7 +62,7 @@ async fn make(app: &App, w: Writing) -> Result<FirstRecords> {
     let first = Bootstrap {
         organization: (&organization, "Airlock"),
         workspace: (&workspace, &first_workspace()),
-        deployment: (&deployment, &first_deployment(&workspace)),
+        deployment: (&deployment, &first_deployment(app, &workspace)),
         stamp: &stamp,
     };
     insert(&w, &first).await?;
@@ -145,14 +145,15 @@ fn first_workspace() -> CreateWorkspaceRequest {
     CreateWorkspaceRequest { name: "First workspace".into(), ..CreateWorkspaceRequest::default() }
 }
 
-fn first_deployment(workspace: &WorkspaceId) -> DeploymentSettings {
-    handlers::deployments::with_defaults(DeploymentSettings {
+fn first_deployment(app: &App, workspace: &WorkspaceId) -> DeploymentSettings {
+    let settings = DeploymentSettings {
         name: "First deployment".into(),
         workspace_id: workspace.clone(),
         remote_execution: Some(DeploymentRemoteExecutionRequest { enabled: true, ..Default::default() }),
         is_dag_deploy_enabled: Some(true),
         ..DeploymentSettings::default()
-    })
+    };
+    handlers::deployments::with_defaults(&app.settings.catalogue, settings)
 }
 
 /// The audit record of what the server's administrator does on the command line.

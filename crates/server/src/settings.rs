@@ -1,8 +1,8 @@
 //! What an operator can choose about the server's behaviour.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
-use airlock_core::address::Ranges;
+use airlock_core::{address::Ranges, catalogue::Catalogue};
 
 use crate::storage::BundleStorage;
 
@@ -30,6 +30,8 @@ pub struct Settings {
     pub allowed_ranges: AllowedRanges,
     /// How users sign in.
     pub login: LoginSettings,
+    /// What clusters and Deployments can be made of.
+    pub catalogue: Arc<Catalogue>,
     /// How much the gate lets through, and how long it waits.
     pub gate: GateSettings,
     /// Where deploys are kept, and how much of them.
@@ -161,6 +163,7 @@ impl Default for Settings {
             trusted_proxies: Ranges::default(),
             allowed_ranges: AllowedRanges::Guarded,
             login: LoginSettings::default(),
+            catalogue: Arc::new(Catalogue::built_in()),
             gate: GateSettings::default(),
             deploys: DeploySettings::default(),
             logs: LogSettings::default(),

@@ -5,6 +5,7 @@
 //! fields, chosen by the discriminator, as the public API does.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// Declares a request around a type of settings, of which all are optional or common: the fields
@@ -50,6 +51,20 @@ macro_rules! requests {
     )*};
 }
 pub(crate) use requests;
+
+/// Of some settings, those of these names, as JSON.
+///
+/// # Errors
+///
+/// None, unless the settings cannot be written as JSON.
+pub(super) fn written(
+    settings: &impl Serialize,
+    is_wanted: impl Fn(&str) -> bool,
+) -> serde_json::Result<Map<String, Value>> {
+    let Value::Object(mut all) = serde_json::to_value(settings)? else { return Ok(Map::new()) };
+    all.retain(|name, _| is_wanted(name));
+    Ok(all)
+}
 
 /// The schema "one of these references, chosen by the field `tag`".
 pub(super) fn choice(tag: &str, kinds: Map<String, Value>, example: Value) -> Schema {

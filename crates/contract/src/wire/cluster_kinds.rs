@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     CloudProvider, ClusterSettings, ClusterType, UpdateNodePoolRequest,
-    choice::{define, keep_properties, requests},
+    choice::{define, keep_properties, requests, written},
 };
 
 /// Settings of a new cluster in every cloud.
@@ -127,7 +127,7 @@ impl ClusterSettings {
     /// None, unless the settings cannot be written as JSON and read again.
     pub fn to_create(&self) -> serde_json::Result<Self> {
         let names = self.cloud_provider.map(created).unwrap_or_default();
-        read(self.written(|name| names.contains(&name))?)
+        read(written(self, |name| names.contains(&name))?)
     }
 
     /// These settings with those of an update laid over them: the ones that it says, and that a
@@ -139,18 +139,11 @@ impl ClusterSettings {
     pub fn updated_by(&self, update: &Self) -> serde_json::Result<Self> {
         let of_cloud = self.cloud_provider.map(created).unwrap_or_default();
         let of_update = updated(update.updated_kind());
-        let mut all = self.written(|_| true)?;
-        all.extend(
-            update.written(|name| of_update.contains(&name) && (of_cloud.contains(&name) || LATER.contains(&name)))?,
-        );
+        let mut all = written(self, |_| true)?;
+        all.extend(written(update, |name| {
+            of_update.contains(&name) && (of_cloud.contains(&name) || LATER.contains(&name))
+        })?);
         read(all)
-    }
-
-    /// The settings of these names.
-    fn written(&self, is_wanted: impl Fn(&str) -> bool) -> serde_json::Result<Map<String, Value>> {
-        let Value::Object(mut all) = serde_json::to_value(self)? else { return Ok(Map::new()) };
-        all.retain(|name, _| is_wanted(name));
-        Ok(all)
     }
 }
 

@@ -270,7 +270,7 @@ pub struct DeploymentHibernationStatus {
 }
 
 /// The size of a HYBRID Deployment's scheduler.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema, Validate)]
 pub struct CreateDeploymentInstanceSpecRequest {
     /// Astronomer units for each replica.
     #[garde(range(min = 5, max = 24))]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     DeploymentSettings, DeploymentType, UpdateWorkerQueueRequest,
-    choice::{define, keep_properties, no_null, requests},
+    choice::{define, keep_properties, no_null, requests, written},
 };
 use crate::{WorkspaceId, id::Id};
 
@@ -134,6 +134,34 @@ impl DeploymentSettings {
             DeploymentType::Standard
         })
     }
+}
+
+impl CreateDeploymentRequest {
+    /// The settings that Deployments of this type have; what is for others is left out, as is what
+    /// the API does not know.
+    ///
+    /// # Errors
+    ///
+    /// None, unless the settings cannot be written as JSON and read again.
+    pub fn of_kind(&self, kind: DeploymentType) -> serde_json::Result<DeploymentSettings> {
+        settings_of(&self.0, Verb::Create, kind)
+    }
+}
+
+impl UpdateDeploymentRequest {
+    /// The settings that Deployments of this type have, likewise.
+    ///
+    /// # Errors
+    ///
+    /// None, unless the settings cannot be written as JSON and read again.
+    pub fn of_kind(&self, kind: DeploymentType) -> serde_json::Result<DeploymentSettings> {
+        settings_of(&self.0, Verb::Update, kind)
+    }
+}
+
+fn settings_of(all: &DeploymentSettings, verb: Verb, kind: DeploymentType) -> serde_json::Result<DeploymentSettings> {
+    let names = verb.settings(kind);
+    serde_json::from_value(Value::Object(written(all, |name| names.contains(&name))?))
 }
 
 /// The Workspace that a new Deployment shall belong to.

@@ -1,6 +1,10 @@
 //! `/organizations/{organizationId}/deployments`
 
+mod defaults;
 mod place;
+mod queues;
+
+pub(crate) use defaults::with_defaults;
 
 use std::collections::HashSet;
 
@@ -11,7 +15,7 @@ use airlock_contract::{
     wire::{
         Deployment, DeploymentEnvironmentVariable, DeploymentEnvironmentVariableRequest, DeploymentRemoteExecution,
         DeploymentScalingStatus, DeploymentSettings, DeploymentStatus, DeploymentType, DeploymentsPaginated, Executor,
-        Paged, SchedulerSize, UpdateWorkerQueueRequest, WorkerQueue,
+        Paged, UpdateDeploymentRequest,
     },
 };
 use airlock_core::{Error, Result, hibernation::Hibernation, policy::Reach};
@@ -52,19 +56,21 @@ impl Read<GetDeployment> for Handlers {
 impl Write<CreateDeployment> for Handlers {
     async fn write(call: &Call<'_, CreateDeployment>, w: &Writing) -> Result<Changed<Deployment>> {
         let workspace = workspaces::get(w, call.granted).await?;
-        let mut settings = call.body.0.clone();
+        let place = place::decide(w, call.granted, &workspace, call.body).await?;
+        let mut settings = call.body.of_kind(place.kind).map_err(Error::internal)?;
         settings.is_cicd_enforced.get_or_insert(workspace.cicd_enforced_default);
-        let cluster = place::decide(w, call.granted, &workspace, &mut settings).await?;
-        let mut settings = with_defaults(settings);
+        place.put_into(&mut settings);
+        let mut settings = with_defaults(&call.app.settings.catalogue, settings);
+        check_executor(&settings)?;
         hibernation::check(&settings, call.body)?;
         let variables = settings.environment_variables.take().unwrap_or_default();
-        name_queues(call.app, &mut settings, None);
+        queues::name(call.app, &mut settings, None)?;
         let id: DeploymentId = call.app.env.new_id();
         let record = deployments::insert(
             w,
             call.granted,
             &id,
-            cluster.as_ref().map(|cluster| &cluster.id),
+            place.cluster.as_ref().map(|cluster| &cluster.id),
             &settings,
             &call.stamp(),
         )
@@ -77,10 +83,12 @@ impl Write<CreateDeployment> for Handlers {
 impl Write<UpdateDeployment> for Handlers {
     async fn write(call: &Call<'_, UpdateDeployment>, w: &Writing) -> Result<Changed<Deployment>> {
         let old = deployments::get(w, call.granted).await?;
-        let mut settings = changed(&old, call.body)?;
+        let settings = changed(&old, call.body)?;
+        let mut settings = with_defaults(&call.app.settings.catalogue, settings);
+        check_executor(&settings)?;
         hibernation::check(&settings, call.body)?;
         let variables = settings.environment_variables.take().unwrap_or_default();
-        name_queues(call.app, &mut settings, Some(&old.settings));
+        queues::name(call.app, &mut settings, Some(&old.settings))?;
         let record = deployments::update(w, call.granted, &settings, &call.stamp()).await?;
         put_variables(call.app, w, &record, &variables, call.now).await?;
         Ok(Changed::new(view(call.app, w, record).await?, "deployment", call.granted.deployment()))
@@ -94,28 +102,17 @@ impl Write<DeleteDeployment> for Handlers {
     }
 }
 
-/// Fills in what the stock clients look at without checking that it is there.
-pub(crate) fn with_defaults(mut settings: DeploymentSettings) -> DeploymentSettings {
-    let kind = settings.kind();
-    settings.kind = Some(kind);
-    settings.executor.get_or_insert(Executor::Celery);
-    settings.is_cicd_enforced.get_or_insert(false);
-    settings.is_dag_deploy_enabled.get_or_insert(false);
-    if kind != DeploymentType::Hybrid {
-        settings.is_development_mode.get_or_insert(false);
-        settings.is_high_availability.get_or_insert(false);
-        settings.scheduler_size.get_or_insert(SchedulerSize::Small);
-        settings.default_task_pod_cpu.get_or_insert_with(|| "0.25".into());
-        settings.default_task_pod_memory.get_or_insert_with(|| "0.5Gi".into());
-        settings.resource_quota_cpu.get_or_insert_with(|| "10".into());
-        settings.resource_quota_memory.get_or_insert_with(|| "20Gi".into());
+/// The public API has the ASTRO executor for the hosted types only.
+fn check_executor(settings: &DeploymentSettings) -> Result<()> {
+    if settings.kind() == DeploymentType::Hybrid && settings.executor == Some(Executor::Astro) {
+        return Err(Error::field("constraint", "executor", "ASTRO is not for the type HYBRID"));
     }
-    settings
+    Ok(())
 }
 
 /// What a Deployment shall be like after an update: what the request says, and for the rest what
 /// it was. What was fixed at its creation stays.
-fn changed(old: &Record, request: &DeploymentSettings) -> Result<DeploymentSettings> {
+fn changed(old: &Record, request: &UpdateDeploymentRequest) -> Result<DeploymentSettings> {
     if request.workspace_id != old.workspace {
         return Err(Error::field("constraint", "workspaceId", "a Deployment cannot move to another Workspace"));
     }
@@ -126,7 +123,7 @@ fn changed(old: &Record, request: &DeploymentSettings) -> Result<DeploymentSetti
             format!("a Deployment stays of the type that it was made with: {}", old.settings.kind().as_str()),
         ));
     }
-    let new = request.clone();
+    let new = request.of_kind(old.settings.kind()).map_err(Error::internal)?;
     let was = old.settings.clone();
     Ok(DeploymentSettings {
         name: new.name,
@@ -157,16 +154,6 @@ fn changed(old: &Record, request: &DeploymentSettings) -> Result<DeploymentSetti
         worker_queues: new.worker_queues.or(was.worker_queues),
         workload_identity: new.workload_identity.or(was.workload_identity),
     })
-}
-
-/// Gives each queue an id: the one it says, the one that a queue of its name had, or a new one.
-fn name_queues(app: &App, settings: &mut DeploymentSettings, old: Option<&DeploymentSettings>) {
-    let was = old.and_then(|old| old.worker_queues.as_deref()).unwrap_or_default();
-    for queue in settings.worker_queues.iter_mut().flatten() {
-        let known = was.iter().find(|other| other.name == queue.name).and_then(|other| other.id.clone());
-        let id = queue.id.take().filter(|id| !id.is_empty()).or(known);
-        queue.id = Some(id.unwrap_or_else(|| app.env.new_id::<DeploymentId>().to_string()));
-    }
 }
 
 /// The name under which a secret value is sealed: it opens in its own place only.
@@ -263,6 +250,8 @@ fn view_with(app: &App, record: Record, variables: &[&Variable], health: Option<
     let without_scheme = |url: &str| url.split_once("://").map_or(url, |(_, rest)| rest).to_owned();
     let settings = record.settings;
     let kind = settings.kind();
+    let catalogue = &app.settings.catalogue;
+    let scheduler = settings.scheduler_size.and_then(|size| catalogue.scheduler(size));
     let runtime = settings.astro_runtime_version.unwrap_or_default();
     Deployment {
         remote_execution: settings.remote_execution.map(|remote| DeploymentRemoteExecution {
@@ -322,12 +311,19 @@ fn view_with(app: &App, record: Record, variables: &[&Variable], health: Option<
         scaling_spec: settings.scaling_spec.map(|spec| hibernation::view(spec, now)),
         scaling_status: sleep.map(|status| DeploymentScalingStatus { hibernation_status: Some(status) }),
         scheduler_au: settings.scheduler.as_ref().and_then(|scheduler| scheduler.au),
-        scheduler_cpu: String::new(),
-        scheduler_memory: String::new(),
+        scheduler_cpu: scheduler.map(|machine| machine.cpu.to_owned()).unwrap_or_default(),
+        scheduler_memory: scheduler.map(|machine| machine.memory.to_owned()).unwrap_or_default(),
         scheduler_replicas: settings.scheduler.and_then(|scheduler| scheduler.replicas).unwrap_or(1),
         scheduler_size: settings.scheduler_size,
         task_pod_node_pool_id: settings.task_pod_node_pool_id,
-        worker_queues: Some(settings.worker_queues.unwrap_or_default().into_iter().map(view_queue).collect()),
+        worker_queues: Some(
+            settings
+                .worker_queues
+                .unwrap_or_default()
+                .into_iter()
+                .map(|queue| queues::view(catalogue, queue))
+                .collect(),
+        ),
         created_at: record.authorship.created_at,
         created_by: record.authorship.created_by,
         updated_at: record.authorship.updated_at,
@@ -345,21 +341,5 @@ fn view_variable(variable: &Variable) -> DeploymentEnvironmentVariable {
         is_secret: plain.is_none(),
         value: plain,
         updated_at: variable.updated_at,
-    }
-}
-
-fn view_queue(queue: UpdateWorkerQueueRequest) -> WorkerQueue {
-    WorkerQueue {
-        id: queue.id.unwrap_or_default(),
-        name: queue.name,
-        is_default: queue.is_default,
-        max_worker_count: queue.max_worker_count,
-        min_worker_count: queue.min_worker_count,
-        worker_concurrency: queue.worker_concurrency,
-        astro_machine: queue.astro_machine.map(|machine| machine.as_str().to_owned()),
-        node_pool_id: queue.node_pool_id,
-        pod_cpu: String::new(),
-        pod_memory: String::new(),
-        pod_ephemeral_storage: queue.pod_ephemeral_storage,
     }
 }

@@ -15,6 +15,7 @@ mod environment_objects;
 mod hibernation;
 mod invites;
 mod names;
+mod options;
 mod organizations;
 mod owners;
 mod people_roles;
