@@ -1,5 +1,6 @@
 """The pinned Airflow: its installation, its three servers, and its API."""
 
+import json
 import os
 import secrets
 import shutil
@@ -56,10 +57,25 @@ def clean_env(home: Path, **settings: str) -> dict:
     return kept | {"AIRFLOW_HOME": str(home), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"} | settings
 
 
+def bundles(deployed: Path | None) -> dict:
+    """The settings of who reads Dags: those of the folder, and those that a folder gets from deploys."""
+    if deployed is None:
+        return {}
+    local = "airflow.dag_processing.bundles.local.LocalDagBundle"
+    listed = [
+        {"name": "dags-folder", "classpath": local, "kwargs": {}},
+        {"name": "deployed", "classpath": local, "kwargs": {"path": str(deployed), "refresh_interval": 1}},
+    ]
+    return {
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(listed),
+        "AIRFLOW__DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
+    }
+
+
 class Airflow:
     """API server, scheduler and dag-processor, which share a folder and an SQLite database."""
 
-    def __init__(self, installation: Installation, home: Path, dags: Path | None = None):
+    def __init__(self, installation: Installation, home: Path, dags: Path | None = None, deployed: Path | None = None):
         home.mkdir(parents=True)
         self.installation, self.home = installation, home
         self.port = free_port()
@@ -82,6 +98,7 @@ class Airflow:
             AIRFLOW__EDGE__API_ENABLED="True",
             AIRFLOW__EDGE__API_URL=f"{self.url}/edge_worker/v1/rpcapi",
             AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC="1",
+            **bundles(deployed),
         )
         self.servers: list[Process] = []
         self.token: str | None = None
@@ -99,6 +116,10 @@ class Airflow:
     def wait_for_dags(self, *dags: str):
         until("the API server answers", lambda: self.api("GET", "/monitor/health").status == 200, 120, self.servers)
         self.token = http.call("GET", f"{self.url}/auth/token").expect(201).json["access_token"]
+        self.unpause(*dags)
+
+    def unpause(self, *dags: str):
+        """Waits until Dags are known, and lets them run."""
         for dag in dags:
             until(f"the Dag {dag} is known", lambda: self.knows(dag), 60, self.servers)
             self.api("PATCH", f"/dags/{dag}", {"is_paused": False}).expect(200)

@@ -55,8 +55,19 @@ class Airlock:
 
     def get(self, path: str) -> http.Answer:
         """Gets something in the Organization."""
+        return self.call("GET", path)
+
+    def call(self, method: str, path: str, body=None) -> http.Answer:
+        """Does something in the Organization."""
         organization = self.env["AIRLOCK_ORGANIZATION"]
-        return http.call("GET", f"{self.url}/v1/organizations/{organization}{path}", self.env["AIRLOCK_TOKEN"])
+        return http.call(method, f"{self.url}/v1/organizations/{organization}{path}", self.env["AIRLOCK_TOKEN"], body)
+
+    def sync(self, dest: Path, token: str) -> Process:
+        """Keeps a folder equal to what was deployed last."""
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        argv = ["airlock", "agent", "sync", "--dest", dest, "--watch", "--interval", "1"]
+        env = self.env | {"AIRLOCK_TOKEN": token}
+        return Process(f"airlock agent sync {dest.name}", argv, env, dest.parent / f"{dest.name}.log")
 
     def agents(self) -> dict:
         """The Deployment's agents by their names."""

@@ -1,8 +1,9 @@
 """Workers behind the gate, one of which loses its token."""
 
+import time
 from pathlib import Path
 
-from . import docs
+from . import deploys, docs
 from .airflow import Airflow, Installation
 from .airlock import Airlock, binary
 from .direct import DAGS
@@ -15,13 +16,16 @@ class Gate:
 
     def __init__(self, steps, installation: Installation, folder: Path):
         self.steps, self.installation, self.folder = steps, installation, folder
-        self.airflow = Airflow(installation, folder / "airflow", DAGS)
+        self.synced = folder / "synced"
+        self.airflow = Airflow(installation, folder / "airflow", DAGS, self.synced / "dag-processor/dags")
 
     def run(self):
         self.start()
         self.connect_workers()
         self.run_tasks()
         self.environment()
+        self.deploy()
+        self.hibernate()
         self.cordon()
         self.cut_off()
         self.go_on()
@@ -75,7 +79,8 @@ class Gate:
             worker_name=name,
             queue=queue,
         )
-        return Worker(self.installation, self.folder / f"worker-{name}", DAGS, name, commands)
+        home, deployed = self.folder / f"worker-{name}", self.synced / name / "dags"
+        return Worker(self.installation, home, DAGS, name, commands, deployed)
 
     def run_tasks(self):
         with self.steps("a Dag runs on the first, and asks for most of what tasks can ask"):
@@ -92,6 +97,46 @@ class Gate:
             run = self.airflow.trigger("environment_second")
             assert run.end(alive=self.both) == "failed", "a task read what its agent token does not give"
             until("the task's log says so", lambda: run.log_has("read", "Access denied"), 30, self.both)
+
+    def deploy(self):
+        with self.steps("airlock agent sync waits for Dags: beside the dag-processor, and on the first worker"):
+            tokens = {"dag-processor": self.airlock.env["AIRLOCK_TOKEN"], "one": self.token["token"]}
+            syncs = [self.airlock.sync(self.synced / name, token) for name, token in tokens.items()]
+            for sync in syncs:
+                until("it has asked", lambda: "nothing to unpack yet" in sync.text(), 30, [sync])
+        with self.steps("a Dag that is nowhere else is deployed through the API"):
+            deploys.deploy(self.airlock, self.deployment["id"], {"dags/deployed.py": deploys.DAG})
+        with self.steps("it comes to the dag-processor and the worker, runs, and reads Airlock's connection"):
+            alive, files = [*self.both, *syncs], [self.synced / name / "dags/deployed.py" for name in tokens]
+            until("it is on the disk", lambda: all(file.exists() for file in files), 30, alive)
+            self.airflow.unpause("deployed")
+            run = self.airflow.trigger("deployed")
+            run.expect_success(alive)
+            until("its log says so", lambda: run.log_has("read", "the first deploy ran"), 30, alive)
+        with self.steps("after the next deploy, the next run is of that one"):
+            again = deploys.DAG.replace("the first deploy", "the second deploy")
+            deploys.deploy(self.airlock, self.deployment["id"], {"dags/deployed.py": again})
+            until("it is on the disk", lambda: all("the second" in file.read_text() for file in files), 30, alive)
+            run = self.airflow.trigger("deployed")
+            run.expect_success(alive)
+            until("its log says so", lambda: run.log_has("read", "the second deploy ran"), 30, alive)
+        with self.steps("airlock agent sync ends when told to"):
+            assert [sync.stop() for sync in syncs] == [0, 0], "the exit codes"
+
+    def hibernate(self):
+        of = self.deployment["id"]
+        with self.steps("the Deployment hibernates, and its workers get no task"):
+            deploys.allow_hibernation(self.airlock, of)
+            override = f"/deployments/{of}/hibernation-override"
+            self.airlock.call("POST", override, {"isHibernating": True}).expect(200)
+            assert self.airlock.get(f"/deployments/{of}").expect(200).json["status"] == "HIBERNATING", "the status"
+            held = self.airflow.trigger("short_default")
+            until("a task is queued", lambda: held.task_state("say") == "queued", 30, self.both)
+            time.sleep(8)  # the worker asks every three seconds
+            assert held.task_state("say") == "queued", "a task was handed out by a Deployment that hibernates"
+        with self.steps("awake, they do"):
+            self.airlock.call("DELETE", override).expect(204)
+            held.expect_success(self.both)
 
     def cordon(self):
         with self.steps("the second, cordoned, takes no task"):

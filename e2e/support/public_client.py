@@ -11,7 +11,6 @@ import pkgutil
 import re
 import sys
 import traceback
-import urllib.request
 from datetime import datetime, timedelta, timezone
 
 import astro_platform_api_client as package
@@ -21,6 +20,7 @@ from dateutil.parser import isoparse
 
 from . import http
 from .airlock import Airlock
+from .deploys import archive, upload
 from .processes import Failed
 
 # Calls for what is not in the public API v1, and so not here: by the folder that the client has them in.
@@ -68,7 +68,7 @@ class Call:
 def without_empty_lists(made, value: dict):
     """A body without the lists that `from_dict` makes of those that are not there; a constructor makes none."""
     for field in type(made).__attrs_attrs__:
-        if getattr(made, field.name) == [] and camel(field.name) not in value:
+        if field.default is UNSET and getattr(made, field.name) == [] and camel(field.name) not in value:
             setattr(made, field.name, UNSET)
     return made
 
@@ -226,8 +226,12 @@ def workspaces(call: Caller):
     call("delete_workspace", made.id)
 
 
-def clusters(call: Caller):
+def options(call: Caller):
+    call("get_deployment_options")
     call("get_cluster_options", type_=models.GetClusterOptionsType.DEDICATED)
+
+
+def clusters(call: Caller):
     body = {
         "type": "DEDICATED",
         "cloudProvider": "AWS",
@@ -238,7 +242,7 @@ def clusters(call: Caller):
     made = call("create_cluster", body=body)
     call("get_cluster", made.id)
     call("list_clusters", names=["client"], limit=5)
-    call("update_cluster", made.id, body={"clusterType": "DEDICATED", "name": "changed"})
+    call("update_cluster", made.id, body={"clusterType": "DEDICATED", "name": "changed", "k8sTags": []})
     call("delete_cluster", made.id)
 
 
@@ -279,17 +283,21 @@ def deployments(call: Caller):
         made = deployment.made
         call("list_deployments", workspace_ids=[deployment.workspace], sorts=[models.ListDeploymentsSortsItem.NAMEASC])
         call("get_deployment", made.id)
-        variables = [{"key": "PLAIN", "value": "1", "isSecret": False}, {"key": "SECRET", "value": "2", "isSecret": True}]
-        body = deployment_body(deployment.workspace, name="changed", isDevelopmentMode=True, environmentVariables=variables)
+        variables = [
+            {"key": "PLAIN", "value": "1", "isSecret": False},
+            {"key": "SECRET", "value": "2", "isSecret": True},
+        ]
+        changed = {"name": "changed", "isDevelopmentMode": True, "environmentVariables": variables}
+        body = deployment_body(deployment.workspace, **changed)
         del body["cloudProvider"], body["region"], body["astroRuntimeVersion"]
         call("update_deployment", made.id, body=body)
         until = (datetime.now(timezone.utc) + timedelta(hours=1)).isoformat()
         try:
-            call("update_deployment_hibernation_override", made.id, body={"isHibernating": True, "overrideUntil": until})
+            override = {"isHibernating": True, "overrideUntil": until}
+            call("update_deployment_hibernation_override", made.id, body=override)
             call("delete_deployment_hibernation_override", made.id)
         except Missing:
             pass
-        call("get_deployment_options")
 
 
 def deploys(call: Caller):
@@ -306,25 +314,9 @@ def deploys(call: Caller):
 def deploy(call: Caller, deployment: str, content: str) -> str:
     """Deploys a Dag, as the client's users do: what is between its two calls is theirs."""
     made = call("create_deploy", deployment, body={"type": "DAG_ONLY", "description": content})
-    request = urllib.request.Request(made.dags_upload_url, method="PUT", data=archive(content))
-    request.add_header("x-ms-blob-type", "BlockBlob")
-    with http.OPENER.open(request, timeout=30) as answer:
-        version = answer.headers["x-ms-version-id"]
+    version = upload(made.dags_upload_url, archive({"dags/dag.py": f"# {content}\n"}))
     call("finalize_deploy", deployment, made.id, body={"dagTarballVersion": version})
     return made.id
-
-
-def archive(content: str) -> bytes:
-    """A folder of Dags as a .tar.gz."""
-    import io
-    import tarfile
-
-    made, text = io.BytesIO(), f"# {content}\n".encode()
-    with tarfile.open(fileobj=made, mode="w:gz") as tar:
-        info = tarfile.TarInfo("dag.py")
-        info.size = len(text)
-        tar.addfile(info, io.BytesIO(text))
-    return made.getvalue()
 
 
 def environment_objects(call: Caller):
@@ -340,15 +332,17 @@ def environment_objects(call: Caller):
         call("update_environment_object", made.id, body={"connection": connection | {"host": "other"}, "links": []})
         call("exclude_linking_environment_object", made.id, body=link)
         call("delete_environment_object", made.id)
-        variable = {"objectKey": "client", "objectType": "AIRFLOW_VARIABLE", "airflowVariable": {"value": "1", "isSecret": True}}
-        call("delete_environment_object", call("create_environment_object", body=variable | link).id)
+        variable = {"value": "1", "isSecret": True}
+        body = {"objectKey": "client", "objectType": "AIRFLOW_VARIABLE", **link, "airflowVariable": variable}
+        call("delete_environment_object", call("create_environment_object", body=body).id)
 
 
-# What makes the calls of each folder; those of `options` are among them.
+# What makes the calls of each folder.
 PARTS = {
     "organization": organizations,
     "workspace": workspaces,
     "cluster": clusters,
+    "options": options,
     "deployment": deployments,
     "deploy": deploys,
     "environment": environment_objects,

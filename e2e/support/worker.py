@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from .airflow import Installation, clean_env
+from .airflow import Installation, bundles, clean_env
 from .processes import Failed, Process
 
 # None of these is needed to connect. The test would wait for the defaults of the first three: 5 s,
@@ -20,11 +20,13 @@ FOR_THE_TEST = {
 
 
 class Worker(Process):
-    def __init__(self, installation: Installation, home: Path, dags: Path, name: str, commands: str):
+    def __init__(
+        self, installation: Installation, home: Path, dags: Path, name: str, commands: str, deployed: Path | None = None
+    ):
         """Starts it with `commands`: lines of `export NAME=value`, then the command line."""
         home.mkdir(parents=True, exist_ok=True)
         settings, argv = understand(commands)
-        env = clean_env(home, AIRFLOW__CORE__DAGS_FOLDER=str(dags), **FOR_THE_TEST, **settings)
+        env = clean_env(home, AIRFLOW__CORE__DAGS_FOLDER=str(dags), **FOR_THE_TEST, **bundles(deployed), **settings)
         program = installation.folder / "bin" / argv[0]
         log = home / f"start-{len(list(home.glob('start-*.log'))) + 1}.log"
         super().__init__(f"worker {name}", [program, *argv[1:]], env, log)

@@ -225,8 +225,8 @@ fn the_version_before_is_kept_and_older_ones_are_not() {
     }
     assert_eq!(machine.versions(), BTreeSet::from(["3".into(), "4".into(), "lock".into()]));
     // As after a power cut in the middle of a round.
-    fs::create_dir_all(machine.store().join("5.new/dags")).expect("made");
-    fs::create_dir_all(machine.store().join("6/dags")).expect("made");
+    fs::create_dir_all(machine.store().join("5.new/content")).expect("made");
+    fs::create_dir_all(machine.store().join("6/content")).expect("made");
     symlink("nowhere", machine.store().join("link")).expect("made");
     gate.says(bundle("\"5\"", &[("a.py", "5")]));
     machine.once().out();
@@ -282,7 +282,7 @@ fn what_is_there_is_never_touched() {
         ("an empty folder", |dest| fs::create_dir(dest).expect("made")),
         ("a file", |dest| fs::write(dest, "old").expect("written")),
         ("a link elsewhere", |dest| symlink("/usr", dest).expect("made")),
-        ("a link that looks like it", |dest| symlink(".dags.airlock/seven/dags", dest).expect("made")),
+        ("a link that looks like it", |dest| symlink(".dags.airlock/seven/content", dest).expect("made")),
     ];
     for (what, make) in theirs {
         let machine = Machine::of(&gate);
@@ -487,7 +487,7 @@ fn ending_in_the_middle() {
     let archive = archive(&[("a.py", "x")]);
     stream.write_all(b"HTTP/1.1 200 x\r\netag: \"1\"\r\ncontent-length: 100000\r\n\r\n").expect("sent");
     stream.write_all(&archive[..20]).expect("sent");
-    eventually(|| machine.store().join("1.new/dags").exists());
+    eventually(|| machine.store().join("1.new/content").exists());
     let began = Instant::now();
     let (status, _, log) = watching.stop();
     assert_eq!(status.code(), Some(0), "{log}");

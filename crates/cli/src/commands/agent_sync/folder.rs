@@ -1,13 +1,13 @@
 //! The folder, and the versions of it beside it.
 //!
-//! `--dest /opt/airflow/dags` makes this:
+//! `--dest /opt/airflow/code` makes this:
 //!
 //! ```text
-//! /opt/airflow/dags            a symbolic link: .dags.airlock/8/dags
-//! /opt/airflow/.dags.airlock/
+//! /opt/airflow/code            a symbolic link: .code.airlock/8/content
+//! /opt/airflow/.code.airlock/
 //!     lock                     held by the process that keeps the folder
 //!     7/                       the version before, which may still be read
-//!     8/dags/                  what was unpacked
+//!     8/content/               what was unpacked
 //!     8/etag                   the version's name
 //! ```
 //!
@@ -28,7 +28,7 @@ use airlock_bundle::{Fault, Limits, Summary, unpack};
 use anyhow::{Context, bail};
 
 /// What is unpacked, in the folder of a version.
-const CONTENT: &str = "dags";
+const CONTENT: &str = "content";
 
 /// The file with a version's name, beside it.
 const ETAG: &str = "etag";
