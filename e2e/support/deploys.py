@@ -52,10 +52,11 @@ def archive(files: dict[str, str]) -> bytes:
     return made.getvalue()
 
 
-def allow_hibernation(airlock: Airlock, deployment: str):
-    """Says that a Deployment is for development; nothing else of it changes."""
+def allow(airlock: Airlock, deployment: str):
+    """Says that a Deployment takes Dags and, for it is for development, may hibernate."""
     path = f"/deployments/{deployment}"
     now = airlock.get(path).expect(200).json
-    kept = {key: now[key] for key in ("name", "workspaceId", "environmentVariables")}
-    body = kept | {"isDevelopmentMode": True, "remoteExecution": {"enabled": True}}
-    airlock.call("POST", path, body).expect(200)
+    needed = ["type", "executor", "isCicdEnforced", "isHighAvailability", "schedulerSize"]
+    kept = {key: now[key] for key in ["name", "workspaceId", "environmentVariables", *needed]}
+    said = {"isDagDeployEnabled": True, "isDevelopmentMode": True, "remoteExecution": {"enabled": True}}
+    airlock.call("POST", path, kept | said).expect(200)

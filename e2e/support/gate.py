@@ -105,6 +105,7 @@ class Gate:
             for sync in syncs:
                 until("it has asked", lambda: "nothing to unpack yet" in sync.text(), 30, [sync])
         with self.steps("a Dag that is nowhere else is deployed through the API"):
+            deploys.allow(self.airlock, self.deployment["id"])
             deploys.deploy(self.airlock, self.deployment["id"], {"dags/deployed.py": deploys.DAG})
         with self.steps("it comes to the dag-processor and the worker, runs, and reads Airlock's connection"):
             alive, files = [*self.both, *syncs], [self.synced / name / "dags/deployed.py" for name in tokens]
@@ -126,7 +127,6 @@ class Gate:
     def hibernate(self):
         of = self.deployment["id"]
         with self.steps("the Deployment hibernates, and its workers get no task"):
-            deploys.allow_hibernation(self.airlock, of)
             override = f"/deployments/{of}/hibernation-override"
             self.airlock.call("POST", override, {"isHibernating": True}).expect(200)
             assert self.airlock.get(f"/deployments/{of}").expect(200).json["status"] == "HIBERNATING", "the status"
