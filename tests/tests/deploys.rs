@@ -136,7 +136,7 @@ on_both! {
         assert_eq!((&made["imageRepository"], &made["imageTag"]), (&json!(""), &json!("")));
         assert_eq!((&made["isDagDeployEnabled"], &made["deploymentId"]), (&json!(true), &json!(world.deployment)));
         assert!(made.get("bundleUploadUrl").is_none());
-        let prefix = format!("http://127.0.0.1:8888/uploads/{}/dags?expires=1767229200&signature=", id(&made));
+        let prefix = format!("http://127.0.0.1:8888/uploads/{}/dags?se=1767229200&sig=", id(&made));
         assert!(url(&made).starts_with(&prefix), "{}", url(&made));
         assert_eq!(served(&world).await, None);
 
@@ -256,13 +256,13 @@ on_both! {
         let (path, query) = url.split_once('?').expect("a query");
         for bad in [
             path.to_owned(),
-            format!("{path}?expires=1767229200"),
-            format!("{path}?expires=1767229200&signature="),
-            format!("{path}?expires=1767229200&signature=AAAA"),
+            format!("{path}?se=1767229200"),
+            format!("{path}?se=1767229200&sig="),
+            format!("{path}?se=1767229200&sig=AAAA"),
             url.replace(id(&made), id(&other)),
             url.replace("/dags?", "/bundle?"),
-            url.replace("expires=1767229200", "expires=1767229201"),
-            url.replace("expires=1767229200", "expires=x"),
+            url.replace("se=1767229200", "se=1767229201"),
+            url.replace("se=1767229200", "se=x"),
         ] {
             world.put(&bad, &dags("x")).await.expect(403);
         }
@@ -350,6 +350,9 @@ on_both! {
             (json!({"type": "DAG_ONLY", "description": "x".repeat(501)}), "description"),
             (json!({"type": "DAG_ONLY", "git": {"provider": "GITHUB"}}), "git.commitSha"),
             (json!({"type": "DAG_ONLY", "git": {"provider": "GITLAB", "commitSha": "x"}}), "git.provider"),
+            (json!({"type": "DAG_ONLY", "git": {"provider": "GITHUB", "commitSha": ""}}), "git.commitSha"),
+            (json!({"type": "DAG_ONLY", "git": {"provider": "GITHUB", "commitSha": "x", "branch": "x".repeat(2001)}}), "git.branch"),
+            (json!({"type": "DAG_ONLY", "git": {"provider": "GITHUB", "commitSha": "x", "commitUrl": "\0"}}), "git.commitUrl"),
         ] {
             let answer = world.post(&world.deploys(""), body.clone()).await;
             assert_eq!((answer.status, answer.fields()), (400, vec![field]), "{body}: {}", answer.json);
@@ -531,7 +534,7 @@ on_both! {
 /// The link that a deploy had, with another end: that of one who guesses.
 fn url_of_finished(world: &World, deploy: &Value) -> String {
     let _ = world;
-    format!("/uploads/{}/dags?expires=1767229200&signature=AAAA", id(deploy))
+    format!("/uploads/{}/dags?se=1767229200&sig=AAAA", id(deploy))
 }
 
 /// Objects in a folder, by their paths.

@@ -73,43 +73,43 @@ pub struct DeployGit {
     #[garde(custom(text::short_line))]
     pub commit_sha: String,
     /// The commit before, which the deploy's changes are counted from.
-    #[garde(length(chars, max = 256), custom(text::optional_prose))]
+    #[garde(custom(commit_text))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_commit_sha: Option<String>,
     /// A page that shows the commit.
-    #[garde(length(chars, max = 2000), custom(text::optional_prose))]
+    #[garde(custom(commit_text))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit_url: Option<String>,
     /// The branch.
-    #[garde(length(chars, max = 1000), custom(text::optional_prose))]
+    #[garde(custom(commit_text))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// Whose repository it is.
-    #[garde(length(chars, max = 1000), custom(text::optional_prose))]
+    #[garde(custom(commit_text))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The repository.
-    #[garde(length(chars, max = 1000), custom(text::optional_prose))]
+    #[garde(custom(commit_text))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repo: Option<String>,
     /// The repository's URL, for a `GENERIC` one.
-    #[garde(length(chars, max = 2000), custom(text::optional_prose))]
+    #[garde(custom(commit_text))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_url: Option<String>,
     /// The folder in the repository.
-    #[garde(length(chars, max = 2000), custom(text::optional_prose))]
+    #[garde(custom(commit_text))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The name of the commit's author.
-    #[garde(length(chars, max = 1000), custom(text::optional_prose))]
+    #[garde(custom(commit_text))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author_name: Option<String>,
     /// The author's name at the provider.
-    #[garde(length(chars, max = 1000), custom(text::optional_prose))]
+    #[garde(custom(commit_text))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author_username: Option<String>,
     /// A page that shows the author.
-    #[garde(length(chars, max = 2000), custom(text::optional_prose))]
+    #[garde(custom(commit_text))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author_url: Option<String>,
 }
@@ -298,6 +298,14 @@ impl Paged for ListDeploysQuery {
     }
     fn sort_keys(&self) -> Vec<SortKey> {
         Vec::new() // the newest first
+    }
+}
+
+/// A text about a commit. Its bound is not in the schema, which answers share with requests.
+fn commit_text(about: &Option<String>, (): &()) -> garde::Result {
+    match about.as_deref().filter(|about| about.chars().count() > 2000) {
+        Some(_) => Err(garde::Error::new("length is greater than 2000")),
+        None => text::optional_prose(about, &()),
     }
 }
 

@@ -101,7 +101,7 @@ async fn note_refusal(app: &App, parts: &Parts, error: &Error) {
 async fn take(app: &App, parts: &Parts, body: Body) -> Result<Response> {
     let query: HashMap<_, _> = form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).collect();
     let value = |name: &str| query.get(name).map(AsRef::as_ref);
-    let link = open(app, parts, value("expires").unwrap_or_default(), value("signature").unwrap_or_default())?;
+    let link = open(app, parts, value("se").unwrap_or_default(), value("sig").unwrap_or_default())?;
     let deploy = deploys::awaited(&app.store.read().await?, &link).await?;
     let deploy = deploy.ok_or_else(|| Error::NotFound("deploy".into()))?;
     allow_list::admit(app, &deploy.organization, parts).await?;
