@@ -50,6 +50,16 @@ pub async fn link(world: &World) -> String {
     )
 }
 
+/// A link of a program that asks for no more than it must.
+pub fn link_to(redirect_uri: &str) -> String {
+    format!(
+        "/oauth2/authorize?client_id=airlock-cli&response_type=code&code_challenge={}&code_challenge_method=S256\
+         &redirect_uri={}",
+        challenge_of(VERIFIER),
+        encoded(redirect_uri),
+    )
+}
+
 impl Browser {
     /// Opens a page.
     pub async fn get(&mut self, world: &World, path: &str) -> Answer {

@@ -111,6 +111,15 @@ impl Database {
     }
 }
 
+/// How [`Database::dump`] shows bytes: on PostgreSQL, and on SQLite.
+pub fn dumped(bytes: &[u8]) -> [String; 2] {
+    let hex = bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a String takes all");
+        hex
+    });
+    [hex, bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ")]
+}
+
 /// The server's URL with another database: what stands between the host and the parameters.
 fn with_database(server: &str, name: &str) -> String {
     let (base, parameters) =

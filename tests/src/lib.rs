@@ -18,7 +18,7 @@ pub mod site;
 mod worker;
 mod world;
 
-pub use database::Database;
+pub use database::{Database, dumped};
 pub use env::TestClock;
 pub use postgres::PrivatePostgres;
 pub use site::Site;

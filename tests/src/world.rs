@@ -2,12 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use airlock_contract::{
-    AgentId, DeploymentId, OrganizationId, WorkspaceId,
-    id::Id,
-    wire::{CreateUserInviteRequest, OrganizationRoleName},
-};
-use airlock_core::{Env, keyring::Keyring, login::password::NewPassword};
+use airlock_contract::{AgentId, DeploymentId, OrganizationId, WorkspaceId, id::Id, wire::OrganizationRoleName};
+use airlock_core::{Env, Result, keyring::Keyring, login::password::NewPassword};
 use airlock_server::{App, FirstRecords, Settings, admin_router, bootstrap, router};
 use airlock_store::{Membership, Store};
 use axum::{
@@ -329,9 +325,27 @@ impl World {
 
     /// A new user with a role on the Organization, who can sign in with a password.
     pub async fn local_user(&self, email: &str, role: OrganizationRoleName, password: &str) {
-        let request = CreateUserInviteRequest { invitee_email: email.into(), role };
+        self.add_user(email, Some(role), password).await.expect("a user");
+    }
+
+    /// Makes a user who can sign in with a password, or gives a password to one who is invited, as the
+    /// command line does.
+    pub async fn add_user(&self, email: &str, role: Option<OrganizationRoleName>, password: &str) -> Result<()> {
         let password = NewPassword::chosen(password.into()).expect("a password");
-        airlock_server::add_user(&self.app, Some(&self.organization), &request, &password).await.expect("a user");
+        airlock_server::add_user(&self.app, Some(&self.organization), email, role, &password).await
+    }
+
+    /// Runs the upkeep until a table is empty.
+    pub async fn tidied(&self, table: &str) {
+        let emptied = async {
+            while !self.database.dump(table).await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            () = self.app.run_upkeep() => {}
+            done = tokio::time::timeout(Duration::from_secs(30), emptied) => done.expect("nothing is left"),
+        }
     }
 
     /// A new Workspace: its id.

@@ -1,7 +1,10 @@
 //! `/v1/organizations/{organizationId}/invites`
 
-use airlock_tests::{World, on_both};
+use std::time::Duration;
+
+use airlock_tests::{Answer, Database, World, on_both};
 use serde_json::{Value, json};
+use tokio_postgres::NoTls;
 
 /// The path of the user that an invite made.
 fn invitee(world: &World, invite: &Value) -> String {
@@ -98,4 +101,41 @@ on_both! {
         }
         assert_eq!(world.dump().await, before);
     }
+}
+
+/// Answers to a request about an invite, made just before its user comes.
+async fn meanwhile(world: &World, invite: &Value, request: impl Future<Output = Answer>) -> Answer {
+    let Database::Postgres(url) = &world.database else { panic!("SQLite has one writer") };
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the test's database");
+    tokio::spawn(connection);
+    let user = invite["userId"].as_str().expect("an id");
+    client.batch_execute(&format!("BEGIN; SELECT 1 FROM users WHERE id = '{user}' FOR UPDATE")).await.expect("locked");
+    let comes = async {
+        tokio::time::sleep(Duration::from_millis(500)).await; // the request has got as far as the lock
+        let sql = format!(
+            "DELETE FROM invites WHERE user_id = '{user}'; UPDATE users SET status = 'ACTIVE' WHERE id = '{user}'; COMMIT"
+        );
+        client.batch_execute(&sql).await.expect("the user has come");
+    };
+    tokio::join!(request, comes).0
+}
+
+/// Who comes while the invite is being changed is a user, whom no invite removes or gives another role.
+#[tokio::test]
+async fn who_comes_meanwhile_stays() {
+    let Some(database) = Database::postgres().await else { return };
+    let world = World::new(database).await;
+    let invites = world.path("/invites");
+    let invite = world.invite("ada@example.org", "ORGANIZATION_OWNER").await;
+    let path = one(&world, &invite);
+    meanwhile(&world, &invite, world.delete(&path)).await.expect(404);
+    let user = world.get(&invitee(&world, &invite)).await.expect(200);
+    assert_eq!((&user["status"], &user["organizationRole"]), (&json!("ACTIVE"), &json!("ORGANIZATION_OWNER")));
+
+    let invite = world.invite("eve@example.org", "ORGANIZATION_OWNER").await;
+    let body = json!({"inviteeEmail": "eve@example.org", "role": "ORGANIZATION_MEMBER"});
+    let answer = meanwhile(&world, &invite, world.post(&invites, body)).await;
+    assert_eq!((answer.status, answer.fields()), (400, vec!["inviteeEmail"]), "{}", answer.json);
+    let user = world.get(&invitee(&world, &invite)).await.expect(200);
+    assert_eq!((&user["status"], &user["organizationRole"]), (&json!("ACTIVE"), &json!("ORGANIZATION_OWNER")));
 }

@@ -2,19 +2,26 @@
 //!
 //! The requests are those of `astro login localhost` (CLI 1.45), one by one.
 
+use std::{num::NonZeroU32, time::Duration};
+
 use airlock_contract::wire::OrganizationRoleName;
-use airlock_core::login::{password::NewPassword, pkce::challenge_of};
-use airlock_server::{LoginSettings, Settings};
+use airlock_core::{
+    api_token::TokenHash,
+    login::{password::NewPassword, pkce::challenge_of},
+};
+use airlock_server::{LoginSettings, RateLimits, Settings};
+use airlock_store::Location;
 use airlock_tests::{
     Answer, Database, World,
     binary::{Ran, Server, command},
-    browser::{Browser, CALLBACK, VERIFIER, encoded, form_of, link, location, parameter},
-    on_both,
+    browser::{Browser, CALLBACK, VERIFIER, encoded, form_of, link, link_to, location, parameter},
+    dumped, on_both,
 };
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, Request, header},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "/oauth2/oauth/token";
@@ -107,7 +114,7 @@ on_both! {
         assert!(session.starts_with("als_") && refresh.starts_with("alr_"));
 
         let info = world.call(Some(&session), "GET", "/oauth2/userinfo", &Value::Null).await.expect(200);
-        assert_eq!((&info["email"], &info["email_verified"]), (&json!("Ada@Example.org"), &json!(true)));
+        assert_eq!((&info["email"], &info["email_verified"]), (&json!("Ada@Example.org"), &json!(false)));
         let own = world.call(Some(&session), "GET", "/v1/users/self?createIfNotExist=true", &Value::Null).await.expect(200);
         assert_eq!((&own["username"], &own["status"], &own["id"]), (&json!("Ada@Example.org"), &json!("ACTIVE"), &info["sub"]));
         let organizations = world.call(Some(&session), "GET", "/v1/organizations?limit=100", &Value::Null).await.expect(200);
@@ -140,7 +147,8 @@ on_both! {
     /// `astro login --token` asks who an API token is, and needs an answer.
     async fn an_api_token_has_a_name(world) {
         let info = world.call(Some(&world.owner), "GET", "/oauth2/userinfo", &Value::Null).await.expect(200);
-        assert_eq!((&info["email"], &info["email_verified"]), (&json!("First owner"), &json!(false)));
+        assert_eq!((&info["email"], &info["name"]), (&info["sub"], &json!("First owner")));
+        assert_eq!(info["email_verified"], false);
         for bad in [None, Some("als_x"), Some("alr_x"), Some("x")] {
             let answer = world.call(bad, "GET", "/oauth2/userinfo", &Value::Null).await;
             assert_eq!((answer.status, answer.json["error"].as_str()), (401, Some("invalid_token")));
@@ -161,6 +169,7 @@ on_both! {
             (&callback, "http%3A%2F%2Flocalhost.evil.example%2F"),
             (&callback, "http%3A%2F%2Flocalhost%2F%0D%0ALocation%3A%20x"),
             (&callback, "javascript%3Aalert(1)"),
+            (&callback, "http%3A%2F%2Flocalhost%3A12345%2Fopen%3Fto%3Devil"),
             ("client_id=airlock-cli", "client_id=other"),
             ("client_id=airlock-cli", ""),
             ("prompt=login", "redirect_uri=http%3A%2F%2Flocalhost%3A1%2F"),
@@ -266,10 +275,51 @@ on_both! {
             let same = text(&answer).replace(&form_of(&answer), "").replace(&format!("value=\"{email}\""), "").replace(" autofocus", "");
             pages.push(same.replace("value=\"\"", ""));
         }
-        assert!(pages[0].contains("The e-mail address or the password is wrong."), "{}", pages[0]);
+        assert!(pages[0].contains("The e-mail address or the password is wrong, or"), "{}", pages[0]);
         assert!(pages.iter().all(|page| *page == pages[0]), "{pages:#?}");
+        let hashed = format!("airlock_password_checks_total {}\n", pages.len());
+        assert!(world.metrics().await.contains(&hashed), "a hash for each, whether there is an account or not");
         let refused = audited(&world, &["SignIn"]).await;
         assert!(refused.iter().all(|record| record["outcome"] == "REFUSED" && record["entityType"] == "user"), "{refused:?}");
+        assert_eq!(refused.iter().filter_map(|record| record["occurrences"].as_u64()).sum::<u64>(), 4, "{refused:?}");
+
+        let mut browser = Browser::default();
+        let page = browser.get(&world, &link).await;
+        let answer = browser.submit(&world, &link, &page, &"ü".repeat(400), "x").await;
+        assert!(text(&answer).contains(&format!("value=\"{}\"", "ü".repeat(127))), "a part of what is too long: {}", text(&answer));
+    }
+
+    /// Whoever has many addresses can use up the attempts at an account; its owner is let in all the
+    /// same from where they have signed in before.
+    async fn an_account_is_not_kept_shut(world) {
+        world.local_user(ADA, MEMBER, PASSWORD).await;
+        let link = link(&world).await;
+        let attempt = async |from, password: &str| {
+            let mut browser = Browser { from: Some(from), ..Browser::default() };
+            let page = browser.get(&world, &link).await;
+            browser.submit(&world, &link, &page, ADA, password).await
+        };
+        let home = "192.0.2.200";
+        assert_eq!(attempt(home, PASSWORD).await.status, 303);
+        let mut tried = 1;
+        for from in [
+            "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5", "192.0.2.6", "192.0.2.7", "192.0.2.8",
+            "192.0.2.9", "192.0.2.10",
+        ] {
+            for _ in 0..10 {
+                tried += usize::from(attempt(from, "wrong").await.status == 403);
+            }
+        }
+        assert_eq!(tried, 100);
+        assert_eq!(attempt("192.0.2.11", PASSWORD).await.status, 429, "from an address that is not known");
+        assert_eq!(attempt(home, PASSWORD).await.status, 303);
+        assert_eq!(attempt(home, "wrong").await.status, 403, "there attempts are limited as elsewhere");
+        world.clock.advance(61);
+        assert_eq!(attempt("192.0.2.12", PASSWORD).await.status, 303, "after a while");
+        assert_eq!(attempt("192.0.2.13", PASSWORD).await.status, 429);
+        let records = audited(&world, &["SignIn"]).await;
+        let throttled = records.iter().filter(|record| record["statusCode"] == 429 && record["entityType"] == "user");
+        assert_eq!(throttled.filter_map(|record| record["occurrences"].as_u64()).sum::<u64>(), 3, "{records:?}");
     }
 
     /// Guessing is slowed down: for an account from one address first, so that its owner, who comes from
@@ -292,14 +342,15 @@ on_both! {
         assert_eq!(attempt("192.0.2.1", ADA, PASSWORD).await.status, 303, "after a while");
         assert_eq!(attempt("192.0.2.1", ADA, PASSWORD).await.status, 429);
 
-        // An address that tries one account after the other; the neighbours in its /64 count as it.
+        // An address that tries one account after the other; the neighbours in its /48 count as it.
         let mut tried = 0;
         while attempt("2001:db8::1", &format!("user{tried}@example.org"), "wrong").await.status == 403 {
             tried += 1;
         }
         assert_eq!(tried, 50);
         assert_eq!(attempt("2001:db8::2", "other@example.org", "wrong").await.status, 429);
-        assert_eq!(attempt("2001:db8:0:1::2", "other@example.org", "wrong").await.status, 403);
+        assert_eq!(attempt("2001:db8:0:1::2", "other@example.org", "wrong").await.status, 429);
+        assert_eq!(attempt("2001:db8:1::2", "other@example.org", "wrong").await.status, 403);
         let records = audited(&world, &["SignIn"]).await;
         let of = |reason: &str| records.iter().filter(|record| record["reason"] == reason).count();
         assert!(of("the password is wrong") > 0, "{records:?}");
@@ -330,13 +381,22 @@ on_both! {
         let (session, refresh) = tokens(&post(&world, TOKEN, &good).await);
         let (other, _) = signed_in(&world, ADA).await;
         assert!(opens(&world, &session).await);
-        // Somebody has it who should not: what it was used for ends.
+        // Who has caught it, without the proof, cannot even end what it was used for.
+        for (from, to) in [(VERIFIER, &VERIFIER.to_lowercase()[..]), ("12345", "12346")] {
+            assert_problem(&post(&world, TOKEN, &good.replace(from, to)).await, "invalid_grant");
+        }
+        assert!(opens(&world, &session).await);
+        // Somebody has both who should not: what it was used for ends, once.
         assert_problem(&post(&world, TOKEN, &good).await, "invalid_grant");
         assert!(!opens(&world, &session).await && opens(&world, &other).await);
         assert_problem(&post(&world, TOKEN, &renewal(&refresh)).await, "invalid_grant");
         assert_problem(&post(&world, TOKEN, &good).await, "invalid_grant");
-        let ended = audited(&world, &["EndSession"]).await;
+        let records = audited(&world, &["EndSession", "OpenSession"]).await;
+        let ended: Vec<_> = records.iter().filter(|record| record["operationId"] == "EndSession").collect();
+        assert_eq!(ended.len(), 1, "{records:?}");
         assert_eq!(ended[0]["reason"], "the code was used before; the login that it was used for was ended");
+        let again = "the code was used before; the login that it was used for has ended";
+        assert!(records.iter().any(|record| record["outcome"] == "REFUSED" && record["reason"] == again), "{records:?}");
 
         let late = Browser::default().code(&world, ADA, PASSWORD).await;
         let fresh = Browser::default().code(&world, ADA, PASSWORD).await;
@@ -412,6 +472,42 @@ on_both! {
         assert!(of("RenewSession", "REFUSED") > 0, "{records:?}");
     }
 
+    /// A session that nobody renewed is kept as long as its login, so that it still ends that one; what is
+    /// over for long is removed.
+    async fn a_session_that_is_over_ends_its_login(world) {
+        world.local_user(ADA, MEMBER, PASSWORD).await;
+        let (session, refresh) = signed_in(&world, ADA).await;
+        let of_command_line = world.sign_in(ADA).await;
+        world.clock.advance(9 * 3600);
+        world.tidied("authorization_codes").await;
+        assert!(!opens(&world, &session).await && !opens(&world, &of_command_line).await);
+        assert_eq!(post(&world, "/oauth2/revoke", &format!("token={session}")).await.status, 200);
+        assert_problem(&post(&world, TOKEN, &renewal(&refresh)).await, "invalid_grant");
+        let kept = audited(&world, &["RenewSession"]).await;
+        assert_eq!((kept.len(), &kept[0]["outcome"]), (1, &json!("REFUSED")), "{kept:?}");
+        world.clock.advance(7 * 86_400 + 1);
+        world.tidied("logins").await;
+        assert_eq!(world.database.dump("sessions").await, "");
+        let answer = post(&world, TOKEN, &renewal(&refresh)).await;
+        assert_problem(&answer, "invalid_grant");
+        assert!(answer.json["error_description"].as_str().expect("text").contains("is unknown"), "{}", answer.json);
+    }
+
+    /// A login has so many sessions at the most.
+    async fn the_oldest_session_of_a_login_ends(world) {
+        world.local_user(ADA, MEMBER, PASSWORD).await;
+        let (first, refresh) = signed_in(&world, ADA).await;
+        let mut others = Vec::new();
+        for _ in 0..15 {
+            world.clock.advance(1);
+            others.push(tokens(&post(&world, TOKEN, &renewal(&refresh)).await).0);
+        }
+        assert!(opens(&world, &first).await);
+        world.clock.advance(1);
+        let (last, _) = tokens(&post(&world, TOKEN, &renewal(&refresh)).await);
+        assert!(!opens(&world, &first).await && opens(&world, &others[0]).await && opens(&world, &last).await);
+    }
+
     /// A session from the command line can be ended as well.
     async fn a_session_of_the_command_line_ends(world) {
         world.invite(ADA, "ORGANIZATION_MEMBER").await;
@@ -465,8 +561,11 @@ on_both! {
     async fn the_first_login_accepts_the_invite(world) {
         let invite = world.invite(ADA, "ORGANIZATION_BILLING_ADMIN").await;
         world.invite("late@example.org", "ORGANIZATION_MEMBER").await;
+        world.invite("later@example.org", "ORGANIZATION_MEMBER").await;
+        let refused = world.add_user(ADA, Some(MEMBER), PASSWORD).await.expect_err("another role").to_string();
+        assert!(refused.contains("keeps its role"), "{refused}");
         for email in [ADA, "late@example.org"] {
-            world.local_user(email, MEMBER, PASSWORD).await;
+            world.add_user(email, None, PASSWORD).await.expect("a password");
         }
         let path = world.path(&format!("/users/{}", invite["userId"].as_str().expect("an id")));
         assert_eq!(world.get(&path).await.expect(200)["status"], "PENDING");
@@ -481,6 +580,8 @@ on_both! {
         let answer = browser.submit(&world, &link, &page, "late@example.org", PASSWORD).await;
         assert_eq!(answer.status, 403);
         assert!(text(&answer).contains("the invite of late@example.org ended at 2026-01-08"), "{}", text(&answer));
+        let refused = world.add_user("later@example.org", None, PASSWORD).await.expect_err("too late").to_string();
+        assert!(refused.contains("the invite of later@example.org ended at 2026-01-08"), "{refused}");
     }
 
     /// No value of anything is kept, and no password.
@@ -490,25 +591,46 @@ on_both! {
         let (session, refresh) = signed_in(&world, ADA).await;
         let (second, _) = tokens(&post(&world, TOKEN, &renewal(&refresh)).await);
         let kept = format!("{}{:?}", world.dump().await, world.audit_log().await);
+        let has = |bytes: &[u8]| dumped(bytes).iter().any(|text| kept.contains(text));
         for secret in [PASSWORD, "$argon2id$", &unused, &session, &refresh, &second] {
-            assert!(!kept.contains(secret), "{secret}");
+            assert!(!kept.contains(secret) && !has(secret.as_bytes()), "{secret}");
+            let bits = secret.get(4..).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+            assert!(!bits.is_some_and(|bits| has(&bits)), "the bits of {secret}");
+        }
+        for value in [&unused, &session, &refresh, &second] {
+            assert!(has(&TokenHash::of(value).0), "what is kept would be seen");
         }
     }
 
     /// Only from where the Organization allows.
     async fn allowed_ranges_bind_who_signs_in(world) {
         world.local_user(ADA, MEMBER, PASSWORD).await;
-        let (_, refresh) = signed_in(&world, ADA).await;
+        let (session, refresh) = signed_in(&world, ADA).await;
+        let code = Browser::default().code(&world, ADA, PASSWORD).await;
         let ranges = json!({"ipAddressRange": "127.0.0.0/8"});
         world.post(&world.path("/allowed-ip-address-ranges"), ranges).await.expect(200);
         let link = link(&world).await;
         let mut browser = Browser { from: Some("192.0.2.1"), ..Browser::default() };
         let page = browser.get(&world, &link).await;
-        let answer = browser.submit(&world, &link, &page, ADA, PASSWORD).await;
-        assert_eq!(answer.status, 403);
-        assert!(text(&answer).contains("192.0.2.1"), "{}", text(&answer));
-        // Without an address nobody is let in.
-        assert_problem(&post(&world, TOKEN, &renewal(&refresh)).await, "invalid_grant");
+        // Nobody learns whether a password was right.
+        let right = browser.submit(&world, &link, &page, ADA, PASSWORD).await;
+        let wrong = browser.submit(&world, &link, &page, ADA, "wrong").await;
+        assert_eq!((right.status, wrong.status), (403, 403));
+        let shown = |answer: &Answer| text(answer).replace(&form_of(answer), "");
+        assert_eq!(shown(&right), shown(&wrong));
+        // Without an address nobody is let in. What they have stays good.
+        for form in [redemption(&code), renewal(&refresh)] {
+            assert_problem(&post(&world, TOKEN, &form).await, "access_denied");
+        }
+        let answer = world.call_from("192.0.2.1", Some(&session), "GET", "/oauth2/userinfo", &Value::Null).await;
+        assert_eq!(answer.status, 401);
+        world.app.flush().await.expect("flushed");
+        let log = world.database.dump("audit_log").await;
+        let of = |operation: &str| log.lines().filter(|line| line.contains(operation) && line.contains("none of the Organization"));
+        assert!(of("SignIn").any(|line| line.contains("192.0.2.1")), "{log}");
+        for operation in ["OpenSession", "RenewSession", "GetUserInfo"] {
+            assert_eq!(of(operation).count(), 1, "{operation}: {log}");
+        }
     }
 }
 
@@ -524,6 +646,38 @@ async fn a_code_that_is_brought_many_times_at_once() {
         let good: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
         assert_eq!(good.len(), 1, "{answers:?}");
         assert!(!opens(&world, &tokens(good[0]).0).await);
+    }
+}
+
+/// Who brings nonsense to be ended keeps nobody who writes waiting, and does not wait for them.
+#[tokio::test]
+async fn nonsense_is_not_written_about() {
+    let world = World::new(Database::sqlite()).await;
+    let Location::Sqlite(file) = world.database.location() else { panic!("a file") };
+    let writer = rusqlite::Connection::open(file).expect("the test's database");
+    writer.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
+    for nonsense in ["als_x", "alr_x", "alc_x"] {
+        let form = format!("token={nonsense}");
+        let answer = tokio::time::timeout(Duration::from_secs(2), post(&world, "/oauth2/revoke", &form)).await;
+        assert_eq!(answer.expect("at once").status, 200, "{nonsense}");
+    }
+}
+
+/// What users ask for is limited as their calls to the API are.
+#[tokio::test]
+async fn sessions_are_limited() {
+    let once = NonZeroU32::new(1);
+    let rate_limits = RateLimits { get: once, post: once, ..RateLimits::default() };
+    let world = World::with_settings(Database::sqlite(), Settings { rate_limits, ..Settings::default() }).await;
+    world.local_user(ADA, MEMBER, PASSWORD).await;
+    let (session, refresh) = signed_in(&world, ADA).await;
+    let form = renewal(&refresh);
+    let renewals = futures_util::future::join_all((0..8).map(|_| post(&world, TOKEN, &form))).await;
+    let asked = (0..8).map(|_| world.call(Some(&session), "GET", "/oauth2/userinfo", &Value::Null));
+    for answers in [renewals, futures_util::future::join_all(asked).await] {
+        let refused = answers.iter().find(|answer| answer.status == 429).expect("too many");
+        assert_eq!(refused.json["error"], "temporarily_unavailable");
+        assert!(refused.headers.contains_key("retry-after"));
     }
 }
 
@@ -558,11 +712,7 @@ async fn configured_addresses_and_https() {
     let settings = Settings { login, public_url: "https://airlock.example.org".into(), ..Settings::default() };
     let world = World::with_settings(Database::sqlite(), settings).await;
     world.local_user(ADA, MEMBER, PASSWORD).await;
-    let link = format!(
-        "/oauth2/authorize?client_id=airlock-cli&response_type=code&code_challenge={}&code_challenge_method=S256&redirect_uri={}",
-        challenge_of(VERIFIER),
-        encoded("https://app.example.org/callback?a=b"),
-    );
+    let link = link_to("https://app.example.org/callback?a=b");
     let mut browser = Browser::default();
     let page = browser.get(&world, &link).await;
     let cookie = page.headers["set-cookie"].to_str().expect("text");
@@ -601,6 +751,7 @@ async fn the_command_line_makes_users() {
     assert_eq!((password.len(), said.contains("ada@example.org can sign in")), (20, true), "{said}");
     for (arguments, fault) in [
         (&["add", ADA][..], "has a password already"),
+        (&["add", ADA, "--role", "ORGANIZATION_OWNER"], "keeps its role"),
         (&["add", "ada"], "ada is no e-mail address"),
         (&["set-password", "eve@example.org"], "nobody with the address eve@example.org"),
         (&["set-password", ADA, "--password-stdin"], "a password has 12 characters at least"),
@@ -615,12 +766,7 @@ async fn the_command_line_makes_users() {
 
     let server = Server::start(folder.path(), &["--log", "trace"]);
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-    let link = format!(
-        "{}/oauth2/authorize?client_id=airlock-cli&response_type=code&code_challenge={}&code_challenge_method=S256&redirect_uri={}",
-        server.url(),
-        challenge_of(VERIFIER),
-        encoded(CALLBACK),
-    );
+    let link = format!("{}{}", server.url(), link_to(CALLBACK));
     let page = http.get(&link).send().await.expect("a page");
     let cookie = page.headers()["set-cookie"].to_str().expect("text").split(';').next().expect("a pair").to_owned();
     let html = page.text().await.expect("text");

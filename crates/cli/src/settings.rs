@@ -157,7 +157,7 @@ pub(crate) struct ServerSettings {
     #[arg(long, env = "AIRLOCK_SESSION_DAYS", value_name = "DAYS", default_value_t = LoginSettings::default().session_days, value_parser = days)]
     session_days: u32,
 
-    /// After how many days without a call a user must sign in again.
+    /// After how many days a user must sign in again when nothing has renewed their session meanwhile.
     #[arg(long, env = "AIRLOCK_SESSION_IDLE_DAYS", value_name = "DAYS", default_value_t = LoginSettings::default().session_idle_days, value_parser = days)]
     session_idle_days: u32,
 

@@ -1,8 +1,9 @@
 //! From where an Organization can be reached: its allowed IP address ranges.
 //!
-//! They bind whoever calls the API or introspection, and the agents of all its Deployments, whose
-//! own ranges ([`crate::airflow::Airflow::admits`]) come on top. What belongs to nobody, such as the
-//! public keys, and ending a token that leaked can be reached from everywhere.
+//! They bind whoever calls the API or introspection, signs in, gets a session or asks whose one is, and
+//! the agents of all its Deployments, whose own ranges ([`crate::airflow::Airflow::admits`]) come on top.
+//! What belongs to nobody, such as the public keys and the sign-in page, and ending a token that leaked can
+//! be reached from everywhere.
 
 use std::net::IpAddr;
 

@@ -50,6 +50,13 @@ pub(crate) fn of_user(entry: Entry, user: &User) -> Entry {
     }
 }
 
+/// Notes a refusal for the audit log, unless the error refuses nobody ([`refused`]).
+pub(crate) fn note_refusal(app: &App, entry: Entry, error: &Error) {
+    if let Some(entry) = refused(entry, error) {
+        app.refusals.note(entry);
+    }
+}
+
 /// The same record with why the request was refused; `None` for an error that refuses nobody, such
 /// as a mistake in the input or a fault of ours.
 pub(crate) fn refused(entry: Entry, error: &Error) -> Option<Entry> {

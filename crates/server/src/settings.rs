@@ -71,7 +71,7 @@ pub struct LoginSettings {
     pub redirect_uris: Vec<String>,
     /// After how many days a user must sign in again.
     pub session_days: u32,
-    /// After how many days without a call a user must sign in again.
+    /// After how many days a user must sign in again when nothing has renewed their session meanwhile.
     pub session_idle_days: u32,
 }
 

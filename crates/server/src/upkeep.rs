@@ -67,10 +67,9 @@ async fn tidy(app: &App) -> Result<()> {
     let upkeep = app.store.upkeep().await?;
     upkeep.keep_refusals(app.settings.refusals_kept).await?;
     upkeep.forget_ended_before(app.env.now().plus_seconds(-ENDED_KEPT)).await?;
+    upkeep.forget_codes_before(app.env.now().plus_seconds(-CODES_KEPT)).await?;
     upkeep.forget_sessions_before(app.env.now()).await?;
-    upkeep
-        .forget_logins_before(app.env.now().plus_seconds(-CODES_KEPT), app.env.now().plus_seconds(-ENDED_KEPT))
-        .await?;
+    upkeep.forget_logins_before(app.env.now().plus_seconds(-ENDED_KEPT)).await?;
     if let Some(days) = app.settings.audit_retention_days {
         let days = i64::from(days.get());
         upkeep.forget_audit_before(app.env.now().plus_seconds(-days * 86_400)).await?;

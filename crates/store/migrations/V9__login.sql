@@ -24,8 +24,10 @@ CREATE TABLE logins (
 );
 CREATE INDEX logins_of_user ON logins (user_id);
 CREATE INDEX logins_by_end ON logins (end_at);
+CREATE INDEX logins_by_ended ON logins (ended_at);
 
--- The login that a session belongs to; none for one that was opened on the command line.
+-- The login that a session belongs to; none for one that was opened on the command line. A session is
+-- kept as long as its login, so that whoever finds it later can still end that one.
 ALTER TABLE sessions ADD COLUMN login_id TEXT REFERENCES logins (id);
 CREATE INDEX sessions_of_login ON sessions (login_id);
 
@@ -34,6 +36,7 @@ CREATE TABLE authorization_codes (
     -- SHA-256 of the code.
     hash         BYTEA PRIMARY KEY,
     user_id      TEXT NOT NULL REFERENCES users (id),
+    client_id    TEXT NOT NULL,
     redirect_uri TEXT NOT NULL,
     challenge    TEXT NOT NULL,
     end_at       BIGINT NOT NULL,
@@ -41,3 +44,4 @@ CREATE TABLE authorization_codes (
     login_id     TEXT
 );
 CREATE INDEX authorization_codes_of_user ON authorization_codes (user_id);
+CREATE INDEX authorization_codes_by_end ON authorization_codes (end_at);

@@ -67,7 +67,8 @@ pub async fn with_api_token(db: &impl Reads, hash: &TokenHash) -> Result<Option<
 
 async fn with_session(db: &impl Reads, hash: &TokenHash) -> Result<Option<Caller>> {
     let sql = format!(
-        "SELECT {} FROM sessions s JOIN users t ON t.id = s.user_id WHERE s.hash = $1 AND t.status = 'ACTIVE'",
+        "SELECT {} FROM sessions s JOIN users t ON t.id = s.user_id LEFT JOIN logins l ON l.id = s.login_id \
+         WHERE s.hash = $1 AND t.status = 'ACTIVE' AND l.ended_at IS NULL",
         SessionHolder::COLUMNS
     );
     let Some(holder) = db.conn().one::<SessionHolder>(&sql, params![hash]).await? else { return Ok(None) };

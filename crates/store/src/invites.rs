@@ -22,12 +22,19 @@ pub async fn put(w: &Writing, user: &User, id: &InviteId, expires_at: Time) -> R
     Ok(())
 }
 
-/// Who is invited by an invite of the Organization.
+/// Who is invited by an invite of the Organization, such that they stay as they are until this change
+/// is committed or dropped: whoever comes meanwhile accepts the invite before or after.
 ///
 /// # Errors
 ///
 /// [`Error::NotFound`] when it is not there.
-pub async fn invitee(db: &impl Reads, granted: &Granted<scope::Organization>, id: &InviteId) -> Result<User> {
+pub async fn locked_invitee(w: &Writing, granted: &Granted<scope::Organization>, id: &InviteId) -> Result<User> {
+    let found = invitee(w, granted, id).await?;
+    w.conn().lock_row("users", found.id.as_str()).await?;
+    invitee(w, granted, id).await
+}
+
+async fn invitee(db: &impl Reads, granted: &Granted<scope::Organization>, id: &InviteId) -> Result<User> {
     let sql = format!(
         "SELECT {} FROM {} JOIN invites i ON i.user_id = t.id{JOIN_SUBJECTS} \
          WHERE i.id = $1 AND t.organization_id = $2",

@@ -82,26 +82,38 @@ impl Upkeep {
         self.conn.execute(sql, params![most]).await
     }
 
-    /// Removes sessions that ended before a time.
+    /// Removes authorization codes that ended before a time.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub async fn forget_codes_before(&self, time: Time) -> Result<u64> {
+        self.conn.execute("DELETE FROM authorization_codes WHERE end_at < $1", params![time]).await
+    }
+
+    /// Removes sessions that ended before a time and belong to no login.
     ///
     /// # Errors
     ///
     /// Those of the database.
     pub async fn forget_sessions_before(&self, time: Time) -> Result<u64> {
-        self.conn.execute("DELETE FROM sessions WHERE end_at < $1", params![time]).await
+        self.conn.execute("DELETE FROM sessions WHERE end_at < $1 AND login_id IS NULL", params![time]).await
     }
 
-    /// Removes authorization codes, and logins, that ended before a time.
+    /// Removes logins that ended before a time, with their sessions.
     ///
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn forget_logins_before(&self, codes: Time, logins: Time) -> Result<()> {
-        self.conn.execute("DELETE FROM authorization_codes WHERE end_at < $1", params![codes]).await?;
-        // Their sessions have ended before them, and were removed first.
-        let sql = "DELETE FROM logins WHERE (end_at < $1 OR ended_at < $1) \
-                   AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.login_id = logins.id)";
-        self.conn.execute(sql, params![logins]).await?;
+    pub async fn forget_logins_before(&self, time: Time) -> Result<()> {
+        for sql in [
+            "DELETE FROM sessions WHERE login_id IN (SELECT id FROM logins WHERE end_at < $1)",
+            "DELETE FROM sessions WHERE login_id IN (SELECT id FROM logins WHERE ended_at < $1)",
+            "DELETE FROM logins WHERE end_at < $1",
+            "DELETE FROM logins WHERE ended_at < $1",
+        ] {
+            self.conn.execute(sql, params![time]).await?;
+        }
         Ok(())
     }
 

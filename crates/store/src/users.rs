@@ -7,12 +7,14 @@ use airlock_contract::{
 };
 use airlock_core::{
     Error, Result,
+    login::email::folded,
     policy::{Caller, Granted},
 };
 
 use crate::{
     Page, Stamp, Writing,
     db::{Reads, params, record, sealed::Sealed},
+    login::{locked_user, user_of_address},
     role_bindings::{self, On, RoleHolder, VisibleHolders},
     subjects::{self, JOIN_SUBJECTS},
 };
@@ -94,7 +96,7 @@ pub async fn of_address(
     granted: &Granted<scope::Organization>,
     username: &str,
 ) -> Result<Option<User>> {
-    find(db, granted.organization(), "t.address", &username.to_lowercase()).await
+    user_of_address(db, granted.organization(), username).await
 }
 
 /// The user that calls with a session.
@@ -112,9 +114,13 @@ pub(crate) async fn find(
     column: &'static str,
     value: &str,
 ) -> Result<Option<User>> {
-    let sql =
-        format!("SELECT {} FROM {FROM}{JOIN_SUBJECTS} WHERE {column} = $1 AND t.organization_id = $2", User::COLUMNS);
+    let sql = select(&format!("{column} = $1 AND t.organization_id = $2"));
     db.conn().one(&sql, params![value, organization]).await
+}
+
+/// The statement that finds a user.
+pub(crate) fn select(condition: &str) -> String {
+    format!("SELECT {} FROM {FROM}{JOIN_SUBJECTS} WHERE {condition}", User::COLUMNS)
 }
 
 /// Keeps a new user, who is PENDING and has no roles yet.
@@ -142,10 +148,25 @@ pub(crate) async fn insert_into(
     subjects::put_user(w, &id.clone().into(), username, username).await?;
     let sql = "INSERT INTO users (id, organization_id, username, address, full_name, avatar_url, status, created_at, \
                created_by, updated_at, updated_by) VALUES ($1, $2, $3, $4, $3, '', $5, $6, $7, $6, $7)";
-    let (address, status) = (username.to_lowercase(), UserStatus::Pending.as_str());
+    let (address, status) = (folded(username), UserStatus::Pending.as_str());
     let values = params![id, organization, username, &address, status, stamp.at, &stamp.by];
     w.conn().execute(sql, values).await?;
     Ok(())
+}
+
+/// The user of an e-mail address, as [`of_address`] finds it, such that it stays as it is until this
+/// change is committed or dropped: whoever signs in meanwhile comes before or after.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn locked_of_address(
+    w: &Writing,
+    granted: &Granted<scope::Organization>,
+    username: &str,
+) -> Result<Option<User>> {
+    let Some(found) = of_address(w, granted, username).await? else { return Ok(None) };
+    locked_user(w, &found.id).await
 }
 
 /// Says that a user or its roles were changed.

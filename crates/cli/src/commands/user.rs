@@ -2,10 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Read};
 
-use airlock_contract::{
-    OrganizationId,
-    wire::{CreateUserInviteRequest, OrganizationRoleName},
-};
+use airlock_contract::{OrganizationId, wire::OrganizationRoleName};
 use airlock_core::{Env, login::password::NewPassword};
 use airlock_server::{App, add_user, remove_password, set_password, sign_out};
 use anyhow::{Context, bail};
@@ -25,9 +22,10 @@ pub(crate) enum User {
     Add {
         #[command(flatten)]
         who: Who,
-        /// The role that a new user has on the Organization.
-        #[arg(long, default_value = "ORGANIZATION_MEMBER", value_parser = role)]
-        role: OrganizationRoleName,
+        /// The role that a new user has on the Organization, ORGANIZATION_MEMBER if none is given. One who
+        /// is invited keeps the role of the invite.
+        #[arg(long, value_parser = role)]
+        role: Option<OrganizationRoleName>,
         #[command(flatten)]
         password: Password,
     },
@@ -103,8 +101,7 @@ pub(crate) async fn run(command: User) -> anyhow::Result<()> {
         User::Add { who, role, password } => {
             let (password, shown) = password.get()?;
             let (app, organization) = who.open().await?;
-            let request = CreateUserInviteRequest { invitee_email: who.address.clone(), role };
-            add_user(&app, organization.as_ref(), &request, &password).await?;
+            add_user(&app, organization.as_ref(), &who.address, role, &password).await?;
             output::text(&format!("{} can sign in with a password.{shown}\n", who.address))
         }
         User::SetPassword { who, password } => {

@@ -98,7 +98,10 @@ mod tests {
         let env = Env::system();
         let password = NewPassword::chosen("correct horse battery".into()).expect("long enough");
         let (one, other) = (password.hash(&env).expect("hashed"), password.hash(&env).expect("hashed"));
-        assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
+        let (memory, passes, lanes) = COST;
+        for hash in [&one, NOBODY] {
+            assert!(hash.starts_with(&format!("$argon2id$v=19$m={memory},t={passes},p={lanes}$")), "{hash}");
+        }
         assert_ne!(one, other, "each has a salt of its own");
         assert!(is(&"correct horse battery".into(), Some(&one)).expect("compared"));
         for wrong in ["", "correct horse batterx", "Correct horse battery"] {

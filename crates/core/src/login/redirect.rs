@@ -1,17 +1,22 @@
 //! Where a browser may be sent with an authorization code.
 //!
 //! A program on the user's own machine listens on a loopback address, at whatever port is free
-//! (RFC 8252 section 7.3). The name `localhost` counts as one, for the `astro` CLI has no other.
-//! Everything else must be configured, and is compared letter by letter (RFC 9700 section 2.1).
+//! (RFC 8252 section 7.3). The name `localhost` counts as one, for the `astro` CLI has no other. Only
+//! the port is free: the path is a known one, so that a code does not go to whatever else listens there
+//! (RFC 9700 section 2.1). Everything else must be configured, and is compared letter by letter.
 
 /// The longest address.
 const LONGEST: usize = 512;
 
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
 
+/// The paths at which programs on the user's own machine wait.
+const PATHS: [&str; 3] = ["", "/", "/callback"];
+
 /// Whether a code may be sent to an address.
 pub fn is_allowed(uri: &str, configured: &[String]) -> bool {
-    is_sane(uri) && (is_loopback(uri) || configured.iter().any(|known| known == uri))
+    let is_known_path = split(uri).is_some_and(|(_, _, rest)| PATHS.contains(&rest));
+    is_sane(uri) && (is_loopback(uri) && is_known_path || configured.iter().any(|known| known == uri))
 }
 
 /// Whether a text can be configured: an address without a fragment, that no browser reads in two ways.
@@ -52,12 +57,13 @@ mod tests {
 
     #[test]
     fn only_loopback_and_what_is_configured() {
-        let configured = ["https://app.example.org/callback".to_owned()];
+        let configured = ["https://app.example.org/callback".to_owned(), "http://localhost:8000/login?a".to_owned()];
         for good in [
             "http://localhost:12345/callback",
             "http://127.0.0.1:1/",
             "http://127.0.0.1",
-            "http://[::1]:8080/a?b=c",
+            "http://[::1]:8080/callback",
+            "http://localhost:8000/login?a",
             "https://app.example.org/callback",
         ] {
             assert!(is_allowed(good, &configured), "{good}");
@@ -68,6 +74,11 @@ mod tests {
             "https://localhost:12345/callback",
             "http://localhost.example.org/callback",
             "http://localhost:12345@example.org/callback",
+            "http://localhost:12345/callback/",
+            "http://localhost:12345/callback?a",
+            "http://localhost:12345/open?to=evil",
+            "http://localhost:12345?a",
+            "http://localhost:8001/login?a",
             "http://localhost@example.org",
             "http://example.org\\@localhost/",
             "http://localhost\\.example.org/",

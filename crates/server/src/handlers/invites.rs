@@ -56,7 +56,7 @@ impl Write<CreateUserInvite> for Handlers {
 impl Write<DeleteUserInvite> for Handlers {
     async fn write(call: &Call<'_, DeleteUserInvite>, w: &Writing) -> Result<Changed<()>> {
         roles::lock(w, call.granted).await?;
-        let user = invites::invitee(w, call.granted, &call.path.invite_id).await?;
+        let user = invites::locked_invitee(w, call.granted, &call.path.invite_id).await?;
         users::delete(w, &user).await?;
         Ok(Changed::new((), "invite", &call.path.invite_id))
     }
@@ -65,7 +65,7 @@ impl Write<DeleteUserInvite> for Handlers {
 /// The user of the address: a new one, or one who was invited before and has not come yet.
 async fn pending_user(call: &Call<'_, CreateUserInvite>, w: &Writing) -> Result<User> {
     let address = &call.body.invitee_email;
-    match users::of_address(w, call.granted, address).await? {
+    match users::locked_of_address(w, call.granted, address).await? {
         Some(user) if user.status == UserStatus::Pending => users::mark_changed(w, &user, &call.stamp()).await?,
         Some(user) => {
             let text = format!("is the address of the user {}, who is in the Organization already", user.id);

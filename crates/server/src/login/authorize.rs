@@ -15,7 +15,7 @@ use axum::{
 use secrecy::SecretString;
 
 use super::{
-    form_token,
+    CLIENT, form_token,
     page::{self, Again},
     request::{AuthorizationRequest, Refused},
     sign_in::arrive,
@@ -34,8 +34,12 @@ const OPERATION: &str = "SignIn";
 /// For how many seconds a code can be redeemed. RFC 6749 section 4.1.2 wants ten minutes at the most.
 const CODE: i64 = 60;
 
-/// What is said of an unknown address as of a wrong password.
-const WRONG: &str = "The e-mail address or the password is wrong.";
+/// What is said of an unknown address as of a wrong password, and as of a network that the Organization
+/// does not allow: otherwise passwords could be tried from outside.
+const WRONG: &str = "The e-mail address or the password is wrong, or you cannot sign in from this network.";
+
+/// How many bytes of what was typed are shown again: no e-mail address is longer (RFC 5321).
+const LONGEST: usize = 254;
 
 pub(super) async fn show(State(app): State<App>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
@@ -82,47 +86,79 @@ async fn answer(app: &App, parts: &Parts, asked: &AuthorizationRequest, form: &F
         return Err(Error::Denied(text.into()));
     }
     let email = form.get("email")?.unwrap_or_default().trim();
-    if let Err(seconds) = app.login.throttle.count(source_ip(app, parts), email) {
-        note_refusal(app, parts, None, &Error::Denied("too many attempts to sign in".into()));
-        return Err(Error::RateLimited(seconds));
-    }
+    let from = source_ip(app, parts);
+    let counted = app.login.throttle.count(from, email);
     let known = known(app, email).await?;
-    let password = form.get("password")?.unwrap_or_default().into();
-    if !is_password(app, known.as_ref(), password).await? {
-        note_refusal(app, parts, known.as_ref(), &Error::Unauthenticated("the password is wrong".into()));
-        let mut response = page::sign_in(app, parts, &asked.destination, &Again { fault: Some(WRONG), email })?;
-        *response.status_mut() = StatusCode::FORBIDDEN;
-        return Ok(response);
-    }
-    let Some(who) = known else { return Err(Error::internal("nobody's password was right")) };
-    let code = PlainCode::new(&app.env);
-    let admitted = async {
-        allow_list::admit(app, &who.organization, parts).await?;
-        change::commit(app, &SignIn { app, parts, who: &who, asked, code: &code }).await
-    };
-    if let Err(error) = admitted.await {
-        note_refusal(app, parts, Some(&who), &error);
+    if let Err(seconds) = counted {
+        let error = Error::RateLimited(seconds);
+        note_refusal(app, parts, known.as_ref(), &error);
         return Err(error);
     }
+    let password = form.get("password")?.unwrap_or_default().into();
+    let who = match prove(app, parts, known.as_ref(), password).await {
+        Ok(who) => who,
+        Err(error @ (Error::Unauthenticated(_) | Error::Denied(_))) => {
+            note_refusal(app, parts, known.as_ref(), &error);
+            return again(app, parts, asked, email);
+        }
+        Err(fault) => return Err(fault),
+    };
+    let code = PlainCode::new(&app.env);
+    if let Err(error) = change::commit(app, &SignIn { app, parts, who, asked, code: &code }).await {
+        note_refusal(app, parts, Some(who), &error);
+        return Err(error);
+    }
+    app.login.throttle.remember(from, email);
     Ok(go(asked.destination.with_code(code.expose())?))
+}
+
+/// The form once more, after something that was wrong.
+fn again(app: &App, parts: &Parts, asked: &AuthorizationRequest, email: &str) -> Result<Response> {
+    let email = &email[..email.floor_char_boundary(LONGEST)];
+    let mut response = page::sign_in(app, parts, &asked.destination, &Again { fault: Some(WRONG), email })?;
+    *response.status_mut() = StatusCode::FORBIDDEN;
+    Ok(response)
 }
 
 /// Whose password it is to be, if there is one.
 async fn known(app: &App, email: &str) -> Result<Option<Password>> {
     // What no address is, PostgreSQL need not be asked for: it has no NUL.
-    if email.len() > 254 || email.contains('\0') {
+    if email.len() > LONGEST || email.contains('\0') {
         return Ok(None);
     }
     password_of_address(&app.store.read().await?, email).await
 }
 
+/// Demands the right password, from where the Organization allows. The work is the same, whatever of it
+/// is wrong.
+///
+/// # Errors
+///
+/// [`Error::Unauthenticated`] for the password, [`Error::Denied`] for the address.
+async fn prove<'a>(
+    app: &App,
+    parts: &Parts,
+    known: Option<&'a Password>,
+    password: SecretString,
+) -> Result<&'a Password> {
+    let admitted = match known {
+        Some(known) => allow_list::admit(app, &known.organization, parts).await,
+        None => Ok(()),
+    };
+    let is_right = is_password(app, known, password).await?;
+    let who = known.filter(|_| is_right).ok_or_else(|| Error::Unauthenticated("the password is wrong".into()))?;
+    admitted.map(|()| who)
+}
+
 /// Compares; where there is no password, for as long.
 async fn is_password(app: &App, known: Option<&Password>, password: SecretString) -> Result<bool> {
     let hash = known.map(|known| app.keys.open(&Password::seal_of(&known.user), &known.hash)).transpose()?;
+    let checks = app.metrics.password_checks();
     app.login
         .hashing
         .run(move || {
             use secrecy::ExposeSecret;
+            checks.inc();
             let hash = hash.as_ref().map(|hash| hash.expose_secret().as_str());
             // A longer one would only cost more.
             let (fits, none) = (password.expose_secret().len() <= password::LONGEST, SecretString::default());
@@ -133,14 +169,18 @@ async fn is_password(app: &App, known: Option<&Password>, password: SecretString
 
 /// Notes who could not sign in. What was typed is not kept: people type passwords into the wrong field.
 fn note_refusal(app: &App, parts: &Parts, known: Option<&Password>, error: &Error) {
-    let entry = record::of(app, parts, OPERATION, app.env.now());
-    if let Some(entry) = record::refused(entry, error) {
-        app.refusals.note(Entry {
-            organization: known.map(|known| known.organization.clone()),
-            entity_type: known.map(|_| "user".into()),
-            entity_id: known.map(|known| known.user.to_string()),
-            ..entry
-        });
+    let entry = Entry {
+        organization: known.map(|known| known.organization.clone()),
+        entity_type: known.map(|_| "user".into()),
+        entity_id: known.map(|known| known.user.to_string()),
+        ..record::of(app, parts, OPERATION, app.env.now())
+    };
+    match error {
+        Error::RateLimited(_) => {
+            let reason = Some("too many attempts to sign in".into());
+            app.refusals.note(Entry { status: StatusCode::TOO_MANY_REQUESTS.as_u16().into(), reason, ..entry });
+        }
+        error => record::note_refusal(app, entry, error),
     }
 }
 
@@ -170,6 +210,7 @@ impl Change for SignIn<'_> {
         let code = NewCode {
             hash: &self.code.hash(),
             user: id,
+            client: CLIENT,
             redirect_uri: &self.asked.destination.redirect_uri,
             challenge: &self.asked.challenge,
             end_at: now.plus_seconds(CODE),

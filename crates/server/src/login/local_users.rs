@@ -1,7 +1,10 @@
 //! Local users, for installations without an identity provider. Whoever calls this has the database
 //! and the master key.
 
-use airlock_contract::{OrganizationId, UserId, wire::CreateUserInviteRequest};
+use airlock_contract::{
+    OrganizationId, UserId,
+    wire::{CreateUserInviteRequest, OrganizationRoleName},
+};
 use airlock_core::{Error, Result, login::password::NewPassword};
 use airlock_store::{
     Stamp, Writing,
@@ -11,34 +14,46 @@ use airlock_store::{
 };
 use garde::Validate;
 
+use super::sign_in::demand_open_invite;
 use crate::{
     App,
     bootstrap::{entry, one_of_all},
 };
 
-/// Makes a user with a role on the Organization and a password; gives one to a user who is invited.
+/// Makes a user with a role on the Organization, that of a member if none is given, and a password; gives
+/// one to a user who is invited, whose role stays.
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] when the address is none, has a password already, or it is not clear which
-/// Organization is meant.
+/// [`Error::Invalid`] when the address is none or has a password already, a role is given for a user who
+/// is there, or it is not clear which Organization is meant; [`Error::Denied`] when the user's invite has
+/// ended.
 pub async fn add_user(
     app: &App,
     organization: Option<&OrganizationId>,
-    request: &CreateUserInviteRequest,
+    address: &str,
+    role: Option<OrganizationRoleName>,
     password: &NewPassword,
 ) -> Result<()> {
-    request.validate().map_err(|_| Error::refused(format!("{} is no e-mail address", request.invitee_email)))?;
+    let new_role = role.unwrap_or(OrganizationRoleName::Member);
+    let request = CreateUserInviteRequest { invitee_email: address.into(), role: new_role };
+    request.validate().map_err(|_| Error::refused(format!("{address} is no e-mail address")))?;
     let hash = password.hash(&app.env)?;
     let w = app.store.write().await?;
     let organization = one_of_all(&w, organization).await?;
     let stamp = Stamp { at: app.env.now(), by: SYSTEM.into() };
-    let address = &request.invitee_email;
-    if user_of_address(&w, &organization, address).await?.is_none() {
+    let is_there = user_of_address(&w, &organization, address).await?.is_some();
+    if is_there && role.is_some() {
+        return Err(Error::refused(format!(
+            "{address} is in the Organization already and keeps its role; leave --role out"
+        )));
+    }
+    if !is_there {
         let id: UserId = app.env.new_id();
         login::add_user(&w, &organization, &id, address, request.role.as_str(), &stamp).await?;
     }
     let user = user(&w, &organization, address).await?;
+    demand_open_invite(&w, &user, stamp.at).await?;
     if login::password_of_address(&w, address).await?.is_some_and(|known| known.user == user.id) {
         return Err(Error::refused(format!("{address} has a password already; airlock user set-password changes it")));
     }

@@ -56,8 +56,8 @@ impl AuthorizationRequest {
         }
         let uri = form.need("redirect_uri")?;
         if !redirect::is_allowed(uri, &app.settings.login.redirect_uris) {
-            let text =
-                "the redirect_uri is neither an http address on your own machine nor one that this server allows";
+            let text = "the redirect_uri is neither http://localhost:<port>/callback, or the like on your own machine, \
+                        nor one that this server allows";
             return Err(Error::refused(text).into());
         }
         let destination = Destination {

@@ -1,6 +1,6 @@
 //! Users who come: on the command line, and the end of every way to sign in.
 
-use airlock_contract::{OrganizationId, wire::UserStatus};
+use airlock_contract::{OrganizationId, Time, wire::UserStatus};
 use airlock_core::{Error, Result, session::PlainSession};
 use airlock_store::{
     Stamp, Writing,
@@ -47,10 +47,20 @@ pub(super) async fn arrive(w: &Writing, user: &User, stamp: &Stamp) -> Result<()
     if user.status != UserStatus::Pending {
         return Ok(());
     }
+    demand_open_invite(w, user, stamp.at).await?;
+    accept(w, user, stamp).await
+}
+
+/// Demands that the user's invite has not ended, if it has one.
+///
+/// # Errors
+///
+/// [`Error::Denied`] when it has.
+pub(super) async fn demand_open_invite(w: &Writing, user: &User, now: Time) -> Result<()> {
     match invite_end(w, user).await? {
-        Some(end) if end <= stamp.at => {
+        Some(end) if end <= now => {
             Err(Error::Denied(format!("the invite of {} ended at {end}; ask for another", user.username)))
         }
-        _ => accept(w, user, stamp).await,
+        _ => Ok(()),
     }
 }

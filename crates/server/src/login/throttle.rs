@@ -1,13 +1,17 @@
-//! How often somebody may try to sign in. Guessing is slowed down; nobody is locked out for good.
+//! How often somebody may try to sign in. Guessing is slowed down.
 //!
 //! Attempts are counted for the address that they come from, for an account from that address, and
 //! for an account from wherever. The last is the widest: whoever guesses from one address is stopped
-//! before the account's owner, who comes from another, notices. Each server process counts for itself.
+//! before the account's owner, who comes from another, notices. Somebody with many addresses can use it
+//! up all the same; so it does not bind addresses from which the account's owner has signed in before,
+//! which are remembered ("device cookies" of the OWASP Authentication Cheat Sheet, without the cookie).
+//! Each server process counts and remembers for itself.
 
 use std::{hash::Hash, net::IpAddr, num::NonZeroU32, time::Duration};
 
-use airlock_core::{Env, api_token::TokenHash};
+use airlock_core::{Env, api_token::TokenHash, login::email::folded};
 use governor::{Quota, RateLimiter, clock::Clock, middleware::NoOpMiddleware, state::keyed::DefaultKeyedStateStore};
+use quick_cache::sync::Cache;
 
 /// So many attempts at once, and then one each so many seconds.
 struct Limit {
@@ -23,6 +27,9 @@ const fn limit(at_once: u32, seconds: u64) -> Limit {
 const OF_ADDRESS: Limit = limit(50, 6);
 const OF_ACCOUNT_FROM_ADDRESS: Limit = limit(10, 30);
 const OF_ACCOUNT: Limit = limit(100, 60);
+
+/// How many addresses of accounts are remembered.
+const KNOWN: usize = 10_000;
 
 /// The server's own clock, which tests move.
 #[derive(Clone, Debug)]
@@ -43,18 +50,22 @@ pub(crate) struct Throttle {
     of_address: Limiter<Source>,
     of_account_from_address: Limiter<(TokenHash, Source)>,
     of_account: Limiter<TokenHash>,
+    /// From where the owners of accounts have signed in.
+    known: Cache<(TokenHash, Source), ()>,
 }
 
-/// Whoever may have many addresses of IPv6 has at least a /64 of them (RFC 6177).
+/// Where attempts come from.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Source {
     V4([u8; 4]),
+    /// The first segments of an address.
     V6([u16; 4]),
     Unknown,
 }
 
-impl From<Option<IpAddr>> for Source {
-    fn from(address: Option<IpAddr>) -> Self {
+impl Source {
+    /// One network: a machine can have any address of a /64 of IPv6.
+    fn network(address: Option<IpAddr>) -> Self {
         match address.map(|address| address.to_canonical()) {
             Some(IpAddr::V4(address)) => Self::V4(address.octets()),
             Some(IpAddr::V6(address)) => {
@@ -62,6 +73,14 @@ impl From<Option<IpAddr>> for Source {
                 Self::V6([a, b, c, d])
             }
             None => Self::Unknown,
+        }
+    }
+
+    /// All that one customer of a provider can have: a /48 of IPv6 (RFC 6177).
+    fn site(self) -> Self {
+        match self {
+            Self::V6([a, b, c, _]) => Self::V6([a, b, c, 0]),
+            other => other,
         }
     }
 }
@@ -73,6 +92,7 @@ impl Throttle {
             of_address: limiter(&OF_ADDRESS, &clock),
             of_account_from_address: limiter(&OF_ACCOUNT_FROM_ADDRESS, &clock),
             of_account: limiter(&OF_ACCOUNT, &clock),
+            known: Cache::new(KNOWN),
             clock,
         }
     }
@@ -80,10 +100,18 @@ impl Throttle {
     /// Counts an attempt for whatever was typed as an e-mail address, whether there is such an account
     /// or not. When there were too many, the seconds to wait.
     pub(crate) fn count(&self, from: Option<IpAddr>, email: &str) -> Result<(), u64> {
-        let (source, account) = (Source::from(from), TokenHash::of(&email.to_lowercase()));
-        self.check(&self.of_address, &source)?;
-        self.check(&self.of_account_from_address, &(account, source))?;
-        self.check(&self.of_account, &account)
+        let key = key(from, email);
+        self.check(&self.of_address, &key.1.clone().site())?;
+        self.check(&self.of_account_from_address, &key)?;
+        if self.known.get(&key).is_some() {
+            return Ok(());
+        }
+        self.check(&self.of_account, &key.0)
+    }
+
+    /// Remembers from where the owner of an account has signed in.
+    pub(crate) fn remember(&self, from: Option<IpAddr>, email: &str) {
+        self.known.insert(key(from, email), ());
     }
 
     fn check<K: Hash + Eq + Clone>(&self, limiter: &Limiter<K>, key: &K) -> Result<(), u64> {
@@ -96,6 +124,11 @@ impl Throttle {
         self.of_account_from_address.retain_recent();
         self.of_account.retain_recent();
     }
+}
+
+/// An account as it comes from somewhere. What was typed can be a password, so it is hashed.
+fn key(from: Option<IpAddr>, email: &str) -> (TokenHash, Source) {
+    (TokenHash::of(&folded(email)), Source::network(from))
 }
 
 fn limiter<K: Hash + Eq + Clone>(limit: &Limit, clock: &EnvClock) -> Limiter<K> {

@@ -1,18 +1,19 @@
 //! `POST /oauth2/oauth/token`: a session for an authorization code, or for a refresh token.
 
-use airlock_contract::{OrganizationId, Time, UserId, wire::SubjectType};
+use airlock_contract::{Method, OrganizationId, Time, UserId, wire::SubjectType};
 use airlock_core::{
     Error, Result,
     api_token::TokenHash,
     login::pkce,
+    policy::Credential,
     session::{PlainCode, PlainRefreshToken, PlainSession},
 };
 use airlock_store::{
     Writing,
     audit::{Entry, Outcome},
     login::{
-        Code, Login, LoginId, NewLogin, code, end_login, keep_login, locked_user, login_of_refresh_token, mark_used,
-        open_session, redeem_code,
+        Code, Login, LoginId, NewLogin, code, end_login, keep_login, keep_newest_sessions, locked_user,
+        login_of_refresh_token, mark_used, open_session, redeem_code,
     },
 };
 use axum::{
@@ -33,6 +34,10 @@ use crate::{
 
 /// For how many seconds a session is good; then it is renewed.
 const SESSION: i64 = 3600;
+
+/// How many sessions a login has at the most: then the oldest one ends. A program has one or two, for each
+/// is renewed within its last five minutes.
+const SESSIONS: u32 = 16;
 
 /// What the audit log calls what is done here.
 const OPEN: &str = "OpenSession";
@@ -121,38 +126,49 @@ async fn redeem(app: &App, parts: &Parts, form: &Form) -> Result<Tokens, Refused
     // Looked at first without keeping anybody who writes waiting: most of what may come is nonsense.
     let found = if value.starts_with(PlainCode::PREFIX) { code(&app.store.read().await?, &hash).await? } else { None };
     let Some(found) = found else { return invalid_grant("the code is unknown, or has ended") };
-    let about = About { user: &found.user, username: &found.username, organization: &found.organization };
-    // One that was used once is looked at below, with whatever else is wrong. One that is brought with
-    // the wrong proof stays good: whoever has caught it cannot use it, nor keep its owner from it.
-    let fault = if found.login.is_some() {
-        None
-    } else if found.end_at <= app.env.now() {
-        Some("the code is unknown, or has ended")
+    let about = About {
+        app,
+        parts,
+        operation: OPEN,
+        user: &found.user,
+        username: &found.username,
+        organization: &found.organization,
+    };
+    if let Some(fault) = fault_of_code(app, &found, verifier, uri) {
+        return about.refuse(fault);
+    }
+    about.count()?;
+    about.admit().await?;
+    open(&about, &found, hash).await
+}
+
+/// Why a code is not taken from who brings it, if it is not. It stays good, or what was opened for it
+/// does: whoever has caught it cannot use it, nor keep its owner from it. One that was used once goes on,
+/// for it is used up for a second time.
+fn fault_of_code(app: &App, found: &Code, verifier: &str, uri: &str) -> Option<&'static str> {
+    if found.client != CLIENT {
+        Some("the code was given to another client")
     } else if found.redirect_uri != uri {
         Some("the redirect_uri is not the one that the code was sent to")
     } else if !pkce::proves(verifier, &found.challenge) {
         Some("the code_verifier is not the one that the code was asked for with")
+    } else if found.login.is_none() && found.end_at <= app.env.now() {
+        Some("the code is unknown, or has ended")
     } else {
         None
-    };
-    if let Some(fault) = fault {
-        return about.refuse(app, parts, OPEN, fault);
     }
-    about.admit(app, parts, OPEN).await?;
-    let tokens = (PlainSession::new(&app.env), PlainRefreshToken::new(&app.env));
-    let redemption = Redemption {
-        app,
-        parts,
-        hash,
-        id: LoginId::new(&app.env),
-        session: &tokens.0,
-        refresh: &tokens.1,
-        found: &found,
-    };
+}
+
+/// Opens a login for a code that is good.
+async fn open(about: &About<'_>, found: &Code, hash: TokenHash) -> Result<Tokens, Refused> {
+    let (app, parts) = (about.app, about.parts);
+    let (session, refresh) = (PlainSession::new(&app.env), PlainRefreshToken::new(&app.env));
+    let id = LoginId::new(&app.env);
+    let redemption = Redemption { app, parts, hash, id, session: &session, refresh: &refresh, found };
     match change::commit(app, &redemption).await {
-        Ok(Some(end)) => Ok(Tokens::new(app, tokens.0, tokens.1.expose(), end)),
+        Ok(Some(end)) => Ok(Tokens::new(app, session, refresh.expose(), end)),
         Ok(None) => invalid_grant(USED_TWICE),
-        Err(Error::Denied(why)) => about.refuse(app, parts, OPEN, &why),
+        Err(Error::Denied(why)) => about.refuse(&why),
         Err(error) => Err(error.into()),
     }
 }
@@ -180,7 +196,9 @@ impl Change for Redemption<'_> {
         let user = locked_user(w, &self.found.user).await?.ok_or_else(gone)?;
         let found = code(w, &self.hash).await?.ok_or_else(gone)?;
         if let Some(login) = found.login {
-            end_login(w, &login, now).await?;
+            if !end_login(w, &login, now).await? {
+                return Err(Error::Denied("the code was used before; the login that it was used for has ended".into()));
+            }
             let entry = record::of_user(record::of(self.app, self.parts, END, now), &user);
             return Ok((None, Entry { status: 400, reason: Some(USED_TWICE.into()), ..about_login(entry, &login) }));
         }
@@ -211,15 +229,23 @@ async fn refresh(app: &App, parts: &Parts, form: &Form) -> Result<Tokens, Refuse
     let is_one = value.starts_with(PlainRefreshToken::PREFIX);
     let found = if is_one { login_of_refresh_token(&app.store.read().await?, &hash).await? } else { None };
     let Some(login) = found else { return invalid_grant("the refresh token is unknown, or has ended long ago") };
-    let about = About { user: &login.user, username: &login.username, organization: &login.organization };
+    let about = About {
+        app,
+        parts,
+        operation: RENEW,
+        user: &login.user,
+        username: &login.username,
+        organization: &login.organization,
+    };
     if let Some(fault) = fault(app, &login) {
-        return about.refuse(app, parts, RENEW, &fault);
+        return about.refuse(&fault);
     }
-    about.admit(app, parts, RENEW).await?;
+    about.count()?;
+    about.admit().await?;
     let session = PlainSession::new(&app.env);
     match change::commit(app, &Renewal { app, parts, login: &login, session: &session }).await {
         Ok(end) => Ok(Tokens::new(app, session, value, end)),
-        Err(Error::Denied(why)) => about.refuse(app, parts, RENEW, &why),
+        Err(Error::Denied(why)) => about.refuse(&why),
         Err(error) => Err(error.into()),
     }
 }
@@ -259,6 +285,7 @@ impl Change for Renewal<'_> {
         if !mark_used(w, self.login, now).await? {
             return Err(ended());
         }
+        keep_newest_sessions(w, &self.login.id, SESSIONS - 1, now).await?;
         let end = now.plus_seconds(SESSION).min(self.login.end_at);
         open_session(w, &user.id, Some(&self.login.id), &self.session.hash(), end).await?;
         let entry = record::of_user(record::of(self.app, self.parts, RENEW, now), &user);
@@ -276,26 +303,45 @@ fn about_login(entry: Entry, login: &LoginId) -> Entry {
     }
 }
 
-/// Whose code or refresh token it is.
+/// Whose code or refresh token it is, and what it is brought for.
 struct About<'a> {
+    app: &'a App,
+    parts: &'a Parts,
+    operation: &'a str,
     user: &'a UserId,
     username: &'a str,
     organization: &'a OrganizationId,
 }
 
 impl About<'_> {
-    /// Demands that the Organization lets the address in that the request comes from.
-    async fn admit(&self, app: &App, parts: &Parts, operation: &str) -> Result<(), Refused> {
-        match allow_list::admit(app, self.organization, parts).await {
-            Err(Error::Denied(why)) => self.refuse(app, parts, operation, &why),
+    /// Counts the call, as one of the user's to the API. Only what is good counts: whoever has something
+    /// that has ended cannot use up the user's calls.
+    fn count(&self) -> Result<(), Refused> {
+        Ok(self.app.limits.count(Method::Post, &Credential::Session(self.user.clone()))?)
+    }
+
+    /// Demands that the Organization lets the address in that the request comes from. What is brought
+    /// stays good, so a client must not throw it away: this is no `invalid_grant`.
+    async fn admit(&self) -> Result<(), Refused> {
+        match allow_list::admit(self.app, self.organization, self.parts).await {
+            Err(Error::Denied(why)) => {
+                self.note(&why);
+                Err(Refused::Grant("access_denied", why))
+            }
             other => other.map_err(Refused::Fault),
         }
     }
 
-    /// Refuses, and notes it for the audit log: somebody may have what is not theirs.
-    fn refuse<T>(&self, app: &App, parts: &Parts, operation: &str, why: &str) -> Result<T, Refused> {
-        let entry = record::of(app, parts, operation, app.env.now());
-        app.refusals.note(Entry {
+    /// Refuses what is brought, and notes it.
+    fn refuse<T>(&self, why: &str) -> Result<T, Refused> {
+        self.note(why);
+        invalid_grant(why)
+    }
+
+    /// Notes a refusal for the audit log: somebody may have what is not theirs.
+    fn note(&self, why: &str) {
+        let entry = record::of(self.app, self.parts, self.operation, self.app.env.now());
+        self.app.refusals.note(Entry {
             organization: Some(self.organization.clone()),
             subject_id: Some(self.user.clone().into()),
             subject_type: Some(SubjectType::User),
@@ -304,6 +350,5 @@ impl About<'_> {
             reason: Some(why.to_owned()),
             ..entry
         });
-        invalid_grant(why)
     }
 }

@@ -97,6 +97,10 @@ metrics! {
     counter verifications: Family<Verified, Counter> = "airlock_agent_token_verifications" by ["result"]
         from Family::default();
 
+    /// Passwords that were compared with a hash, also for e-mail addresses that nobody has: the costliest
+    /// thing that strangers can ask for.
+    counter password_checks: Counter = "airlock_password_checks" by [] from Counter::default();
+
     /// Requests at the gate, by what became of them: forwarded to the Airflow, refused, or
     /// answered that they cannot be served now.
     counter gate_requests: Family<GateAnswered, Counter> = "airlock_gate_requests" by ["call", "outcome"]
@@ -222,6 +226,11 @@ impl Metrics {
         if let Some(fault) = fault {
             self.upstream_faults.get_or_create(&Upstream { fault }).inc();
         }
+    }
+
+    /// The counter of passwords that were compared.
+    pub(crate) fn password_checks(&self) -> Counter {
+        self.password_checks.clone()
     }
 
     /// The counters of refusals: noted, and only counted.

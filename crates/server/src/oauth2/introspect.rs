@@ -72,12 +72,12 @@ pub(crate) async fn introspect(State(app): State<App>, request: Request) -> Resp
     let session = match authenticate(&app, &parts.headers).await {
         Ok(session) => session,
         Err(error) => {
-            note_refusal(&app, record::of(&app, &parts, OPERATION, app.env.now()), &error);
+            record::note_refusal(&app, record::of(&app, &parts, OPERATION, app.env.now()), &error);
             return super::refuse(&parts, &error);
         }
     };
     if let Err(error) = allow_list::admit(&app, &session.caller.organization, &parts).await {
-        note_refusal(&app, record_of(&app, &parts, &session.caller), &error);
+        record::note_refusal(&app, record_of(&app, &parts, &session.caller), &error);
         return super::refuse(&parts, &error);
     }
     let found = async {
@@ -213,12 +213,6 @@ fn json(answer: &Active<'_>) -> Result<String> {
 fn note_probe(app: &App, parts: &Parts, caller: &Caller, error: &Error) {
     if let Some(entry) = record::refused(record_of(app, parts, caller), error) {
         app.refusals.note(Entry { status: 200, ..entry });
-    }
-}
-
-fn note_refusal(app: &App, entry: Entry, error: &Error) {
-    if let Some(entry) = record::refused(entry, error) {
-        app.refusals.note(entry);
     }
 }
 

@@ -46,6 +46,7 @@ pub(crate) fn refuse(parts: &Parts, error: &Error) -> Response {
         Error::Unauthenticated(_) | Error::Denied(_) => (StatusCode::UNAUTHORIZED, refused_credential(&parts.headers)),
         // Whoever revokes must take the token for alive, and try again (RFC 7009 section 2.2.1).
         Error::Busy(_) | Error::Internal(_) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+        Error::RateLimited(_) => (envelope::status(error), "temporarily_unavailable"),
         other => (envelope::status(other), "invalid_request"),
     };
     let description = match error {
@@ -65,8 +66,12 @@ pub(crate) fn refuse(parts: &Parts, error: &Error) -> Response {
         headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(bearer));
         headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"airlock\""));
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(1));
+    let wait = match error {
+        Error::RateLimited(seconds) => Some(*seconds),
+        _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
+    };
+    if let Some(seconds) = wait {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -5,7 +5,7 @@
 //! request that starts later is accepted. A session, or a refresh token, ends with the whole login that
 //! it belongs to: this is how users log out.
 
-use airlock_contract::{OrganizationId, SubjectId, UserId, wire::SubjectType};
+use airlock_contract::{OrganizationId, SubjectId, Time, UserId, wire::SubjectType};
 use airlock_core::{
     Error, Result,
     agent_token::{self, HeldAgentToken},
@@ -16,7 +16,7 @@ use airlock_store::{
     Writing, agent_tokens, api_tokens,
     audit::{Entry, Outcome},
     callers,
-    login::{Login, end_login, end_session, login_of_refresh_token, login_of_session},
+    login::{Login, end_login, end_session, holder_of_session, login_of_refresh_token, login_of_session},
 };
 use axum::{
     extract::{Request, State},
@@ -55,8 +55,8 @@ enum Held {
     Api(TokenHash),
     /// A session of this login, or its refresh token.
     Login(Login),
-    /// A session without a login.
-    Session(TokenHash),
+    /// A session without a login, and whose it is.
+    Session(TokenHash, (UserId, String, OrganizationId)),
 }
 
 impl Held {
@@ -68,7 +68,10 @@ impl Held {
         }
         if value.starts_with(PlainSession::PREFIX) {
             let hash = TokenHash::of(value);
-            return Ok(Some(login_of_session(&db, &hash).await?.map_or(Self::Session(hash), Self::Login)));
+            if let Some(login) = login_of_session(&db, &hash).await? {
+                return Ok(Some(Self::Login(login)));
+            }
+            return Ok(holder_of_session(&db, &hash).await?.map(|holder| Self::Session(hash, holder)));
         }
         if !value.starts_with(agent_token::PREFIX) {
             let hash = TokenHash::of(value);
@@ -90,6 +93,66 @@ struct Ended {
     entity: (&'static str, String),
 }
 
+impl Held {
+    /// Ends it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when it has ended already; those of the database.
+    async fn end(&self, w: &Writing, now: Time) -> Result<Ended> {
+        let gone = || Error::NotFound("token".into());
+        match self {
+            Self::Agent(held) => {
+                let token = agent_tokens::revoke(w, held, now).await?.ok_or_else(gone)?;
+                Ok(Ended::token("agentToken", held.id().clone().into(), token.name, token.organization))
+            }
+            Self::Api(hash) => {
+                let holder = api_tokens::revoke(w, hash, now).await?.ok_or_else(gone)?;
+                Ok(Ended::token("apiToken", holder.id, holder.name, holder.organization))
+            }
+            Self::Login(login) => {
+                let is_ended = end_login(w, &login.id, now).await?;
+                let entity = ("login", login.id.as_str().to_owned());
+                is_ended.then(|| Ended::of(&login.user, &login.username, &login.organization, entity)).ok_or_else(gone)
+            }
+            Self::Session(hash, (user, username, organization)) => {
+                let is_ended = end_session(w, hash).await?;
+                let entity = ("user", user.to_string());
+                is_ended.then(|| Ended::of(user, username, organization, entity)).ok_or_else(gone)
+            }
+        }
+    }
+}
+
+impl Ended {
+    fn token(kind: &'static str, id: SubjectId, name: String, organization: OrganizationId) -> Self {
+        let entity = (kind, id.to_string());
+        Self { subject: (SubjectType::ServiceKey, id, name), organization, entity }
+    }
+
+    /// Something of a user.
+    fn of(user: &UserId, username: &str, organization: &OrganizationId, entity: (&'static str, String)) -> Self {
+        let subject = (SubjectType::User, user.clone().into(), username.to_owned());
+        Self { subject, organization: organization.clone(), entity }
+    }
+
+    /// The record with what was ended.
+    fn record(self, entry: Entry) -> Entry {
+        let (kind, id, name) = self.subject;
+        Entry {
+            outcome: Outcome::Changed,
+            organization: Some(self.organization),
+            subject_id: Some(id),
+            subject_type: Some(kind),
+            subject_name: Some(name),
+            entity_type: Some(self.entity.0.into()),
+            entity_id: Some(self.entity.1),
+            status: 200,
+            ..entry
+        }
+    }
+}
+
 /// A token that is being ended by its holder.
 struct Revocation<'a> {
     app: &'a App,
@@ -102,51 +165,7 @@ impl Change for Revocation<'_> {
 
     async fn make(&self, w: &Writing) -> Result<((), Entry)> {
         let now = self.app.env.now();
-        let gone = || Error::NotFound("token".into());
-        let of_token = |kind, id: SubjectId, name, organization| Ended {
-            subject: (SubjectType::ServiceKey, id.clone(), name),
-            organization,
-            entity: (kind, id.to_string()),
-        };
-        let of_user = |user: UserId, name, organization, kind, id| Ended {
-            subject: (SubjectType::User, user.into(), name),
-            organization,
-            entity: (kind, id),
-        };
-        let ended = match &self.held {
-            Held::Agent(held) => {
-                let token = agent_tokens::revoke(w, held, now).await?.ok_or_else(gone)?;
-                of_token("agentToken", held.id().clone().into(), token.name, token.organization)
-            }
-            Held::Api(hash) => {
-                let holder = api_tokens::revoke(w, hash, now).await?.ok_or_else(gone)?;
-                of_token("apiToken", holder.id, holder.name, holder.organization)
-            }
-            Held::Login(login) => {
-                if !end_login(w, &login.id, now).await? {
-                    return Err(gone());
-                }
-                let Login { id, user, username, organization, .. } = login.clone();
-                of_user(user, username, organization, "login", id.as_str().to_owned())
-            }
-            Held::Session(hash) => {
-                let (user, username, organization) = end_session(w, hash).await?.ok_or_else(gone)?;
-                let id = user.to_string();
-                of_user(user, username, organization, "user", id)
-            }
-        };
-        let (kind, id, name) = ended.subject;
-        let entry = Entry {
-            outcome: Outcome::Changed,
-            organization: Some(ended.organization),
-            subject_id: Some(id),
-            subject_type: Some(kind),
-            subject_name: Some(name),
-            entity_type: Some(ended.entity.0.into()),
-            entity_id: Some(ended.entity.1),
-            status: 200,
-            ..record::of(self.app, self.parts, OPERATION, now)
-        };
-        Ok(((), entry))
+        let ended = self.held.end(w, now).await?;
+        Ok(((), ended.record(record::of(self.app, self.parts, OPERATION, now))))
     }
 }

@@ -16,6 +16,8 @@ pub struct NewCode<'a> {
     pub hash: &'a TokenHash,
     /// Who signed in.
     pub user: &'a UserId,
+    /// The client that asked for it.
+    pub client: &'a str,
     /// Where it is sent.
     pub redirect_uri: &'a str,
     /// What whoever redeems it must prove to know.
@@ -33,6 +35,8 @@ record! {
         pub username: String = "u.username",
         /// The Organization that the user belongs to.
         pub organization: OrganizationId = "u.organization_id",
+        /// The client that asked for it.
+        pub client: String = "c.client_id",
         /// Where it was sent.
         pub redirect_uri: String = "c.redirect_uri",
         /// What whoever redeems it must prove to know.
@@ -50,9 +54,9 @@ record! {
 ///
 /// Those of the database.
 pub async fn keep_code(w: &Writing, code: &NewCode<'_>) -> Result<()> {
-    let sql = "INSERT INTO authorization_codes (hash, user_id, redirect_uri, challenge, end_at) \
-               VALUES ($1, $2, $3, $4, $5)";
-    let values = params![code.hash, code.user, code.redirect_uri, code.challenge, code.end_at];
+    let sql = "INSERT INTO authorization_codes (hash, user_id, client_id, redirect_uri, challenge, end_at) \
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let values = params![code.hash, code.user, code.client, code.redirect_uri, code.challenge, code.end_at];
     w.conn().execute(sql, values).await?;
     Ok(())
 }

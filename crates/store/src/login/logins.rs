@@ -101,7 +101,7 @@ pub async fn login_of_refresh_token(db: &impl Reads, hash: &TokenHash) -> Result
     db.conn().one(&sql, params![hash]).await
 }
 
-/// The login that a session belongs to.
+/// The login that a session belongs to, also one that was ended.
 ///
 /// # Errors
 ///
@@ -121,45 +121,72 @@ pub async fn mark_used(w: &Writing, login: &Login, at: Time) -> Result<bool> {
     Ok(w.conn().execute(sql, params![at, login.id.as_str()]).await? > 0)
 }
 
-/// Ends a login with its sessions. `false` when it was ended before.
+/// Ends a login with its sessions, which open nothing from then on. `false` when it was ended before.
 ///
 /// # Errors
 ///
 /// Those of the database.
 pub async fn end_login(w: &Writing, id: &LoginId, at: Time) -> Result<bool> {
-    w.touch_authority();
-    // The row first: a refresh that comes now waits for it, and then finds that it was ended.
+    // A refresh that comes now waits for the row, and then finds that it was ended.
     let sql = "UPDATE logins SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
     let ended = w.conn().execute(sql, params![at, id.as_str()]).await? > 0;
-    w.conn().execute("DELETE FROM sessions WHERE login_id = $1", params![id.as_str()]).await?;
+    if ended {
+        w.touch_authority();
+    }
     Ok(ended)
 }
 
-/// Ends a session that belongs to no login: whose it was.
+/// Keeps the newest sessions of a login, so many of them, and removes the others.
 ///
 /// # Errors
 ///
 /// Those of the database.
-pub async fn end_session(w: &Writing, hash: &TokenHash) -> Result<Option<(UserId, String, OrganizationId)>> {
-    w.touch_authority();
-    let sql =
-        "SELECT u.id, u.username, u.organization_id FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1";
-    let holder = w.conn().one(sql, params![hash]).await?;
-    let ended = w.conn().execute("DELETE FROM sessions WHERE hash = $1", params![hash]).await? > 0;
-    Ok(holder.filter(|_| ended))
+pub async fn keep_newest_sessions(w: &Writing, login: &LoginId, most: u32, now: Time) -> Result<()> {
+    const OTHERS: &str = "DELETE FROM sessions WHERE login_id = $1 AND end_at <= $2 AND hash NOT IN \
+                          (SELECT hash FROM sessions WHERE login_id = $1 ORDER BY end_at DESC, hash LIMIT $3)";
+    // Most of those have ended by themselves. They open nothing, so nobody has to forget them.
+    w.conn().execute(OTHERS, params![login.as_str(), now, most]).await?;
+    if w.conn().execute(OTHERS, params![login.as_str(), Time::from_micros(i64::MAX), most]).await? > 0 {
+        w.touch_authority();
+    }
+    Ok(())
 }
 
-/// Ends all that a user has signed in to.
+/// Whose session it is: the user, its e-mail address, and its Organization.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn holder_of_session(db: &impl Reads, hash: &TokenHash) -> Result<Option<(UserId, String, OrganizationId)>> {
+    let sql =
+        "SELECT u.id, u.username, u.organization_id FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.hash = $1";
+    db.conn().one(sql, params![hash]).await
+}
+
+/// Ends a session that belongs to no login. `false` when it was ended before.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn end_session(w: &Writing, hash: &TokenHash) -> Result<bool> {
+    w.touch_authority();
+    Ok(w.conn().execute("DELETE FROM sessions WHERE hash = $1", params![hash]).await? > 0)
+}
+
+/// Ends all that a user has signed in to. Whoever calls this has locked the user.
 ///
 /// # Errors
 ///
 /// Those of the database.
 pub async fn end_logins_of(w: &Writing, user: &UserId, at: Time) -> Result<()> {
     w.touch_authority();
-    let sql = "UPDATE logins SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL";
-    w.conn().execute(sql, params![at, user]).await?;
-    for sql in ["DELETE FROM sessions WHERE user_id = $1", "DELETE FROM authorization_codes WHERE user_id = $1"] {
+    for sql in [
+        "DELETE FROM authorization_codes WHERE user_id = $1",
+        "DELETE FROM sessions WHERE user_id = $1 AND login_id IS NULL",
+    ] {
         w.conn().execute(sql, params![user]).await?;
     }
+    let sql = "UPDATE logins SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL";
+    w.conn().execute(sql, params![at, user]).await?;
     Ok(())
 }

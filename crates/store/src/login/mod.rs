@@ -1,5 +1,8 @@
 //! Letting users in. Nobody is known yet who could be granted anything: whoever calls this vouches
 //! that somebody has the e-mail address.
+//!
+//! Rows of a user are locked in one order, here, when a user is removed and by the upkeep: the user,
+//! codes, sessions, logins.
 
 mod codes;
 mod local_users;
@@ -7,20 +10,19 @@ mod logins;
 mod passwords;
 
 use airlock_contract::{OrganizationId, Time, UserId};
-use airlock_core::{Result, api_token::TokenHash};
+use airlock_core::{Result, api_token::TokenHash, login::email::folded};
 
 use crate::{
     Stamp, Writing,
     db::{Reads, params, sealed::Sealed},
-    subjects::JOIN_SUBJECTS,
     users::{self, User},
 };
 
 pub use codes::{Code, NewCode, code, keep_code, redeem_code};
 pub use local_users::add_user;
 pub use logins::{
-    Login, LoginId, NewLogin, end_login, end_logins_of, end_session, keep_login, login_of_refresh_token,
-    login_of_session, mark_used,
+    Login, LoginId, NewLogin, end_login, end_logins_of, end_session, holder_of_session, keep_login,
+    keep_newest_sessions, login_of_refresh_token, login_of_session, mark_used,
 };
 pub use passwords::{Password, password_of_address, remove_password, set_password};
 
@@ -30,7 +32,7 @@ pub use passwords::{Password, password_of_address, remove_password, set_password
 ///
 /// Those of the database.
 pub async fn user_of_address(db: &impl Reads, organization: &OrganizationId, username: &str) -> Result<Option<User>> {
-    users::find(db, organization, "t.address", &username.to_lowercase()).await
+    users::find(db, organization, "t.address", &folded(username)).await
 }
 
 /// The user, such that it stays as it is until this change is committed or dropped: whoever ends its
@@ -41,8 +43,7 @@ pub async fn user_of_address(db: &impl Reads, organization: &OrganizationId, use
 /// Those of the database.
 pub async fn locked_user(w: &Writing, id: &UserId) -> Result<Option<User>> {
     w.conn().lock_row("users", id.as_str()).await?;
-    let sql = format!("SELECT {} FROM {}{JOIN_SUBJECTS} WHERE t.id = $1", User::COLUMNS, users::FROM);
-    w.conn().one(&sql, params![id]).await
+    w.conn().one(&users::select("t.id = $1"), params![id]).await
 }
 
 /// When the user's invite ends; `None` when it has none.

@@ -1,7 +1,7 @@
 //! The passwords of local users.
 
 use airlock_contract::{OrganizationId, Time, UserId};
-use airlock_core::{Result, keyring::Sealed as SealedValue};
+use airlock_core::{Result, keyring::Sealed as SealedValue, login::email::folded};
 
 use crate::{
     Writing,
@@ -43,7 +43,7 @@ pub async fn password_of_address(db: &impl Reads, address: &str) -> Result<Optio
         "SELECT {} FROM users t JOIN passwords p ON p.user_id = t.id WHERE t.address = $1 ORDER BY t.created_at LIMIT 1",
         Password::COLUMNS
     );
-    db.conn().one(&sql, params![&address.to_lowercase()]).await
+    db.conn().one(&sql, params![&folded(address)]).await
 }
 
 /// Gives a user a password, instead of one that it may have. `false` when its address has one in
