@@ -151,12 +151,14 @@ class Caller:
     def expect_parsed(call: Call, answer):
         if answer.status_code == 204 or not answer.content:
             return
-        if not hasattr(answer.parsed, "to_dict"):
+        if isinstance(answer.parsed, bytes):
             # The audit log, a record a line.
             if answer.parsed != answer.content or not all(map(json.loads, answer.content.splitlines())):
                 raise Failed(f"{call}: the client made {answer.parsed!r} of it")
             return
-        sent, parsed = json.loads(answer.content), answer.parsed.to_dict()
+        of_many = isinstance(answer.parsed, list)
+        sent = json.loads(answer.content)
+        parsed = [one.to_dict() for one in answer.parsed] if of_many else answer.parsed.to_dict()
         if isinstance(answer.parsed, models.Error) or not same(sent, parsed):
             raise Failed(f"{call}: the client made\n{parsed}\nof\n{sent}")
 
