@@ -121,6 +121,11 @@ class Gate:
             run = self.airflow.trigger("deployed")
             run.expect_success(alive)
             until("its log says so", lambda: run.log_has("read", "the second deploy ran"), 30, alive)
+        with self.steps("the log of the task is found through the API"):
+            query = "sources=worker&searchText=the%20second%20deploy%20ran"
+            path = f"/deployments/{self.deployment['id']}/logs?{query}"
+            lines = lambda: [one["raw"] for one in self.airlock.get(path).expect(200).json["results"]]
+            until("its line is there, with its Dag", lambda: any("deployed" in line for line in lines()), 20, alive)
         with self.steps("airlock agent sync ends when told to"):
             assert [sync.stop() for sync in syncs] == [0, 0], "the exit codes"
 
