@@ -11,12 +11,14 @@ import atexit
 import collections
 import copy
 import functools
+import io
 import itertools
 import json
 import os
 import re
 import sqlite3
 import subprocess
+import tarfile
 import urllib.request
 
 import schemathesis
@@ -182,6 +184,30 @@ def new_role(_request):
     return api("POST", f"{HERE}/roles", body)["id"]
 
 
+ARCHIVE = io.BytesIO()
+with tarfile.open(fileobj=ARCHIVE, mode="w:gz") as archive:
+    archive.addfile(tarfile.TarInfo("reports.py"))
+UPLOADED = {}
+
+
+def new_deploy(_request):
+    """One whose archive is there, so that it can be finalized; UPLOADED has the archive's version."""
+    made = api("POST", f"{HERE}/deployments/{DEPLOYMENT}/deploys", {"type": "DAG_ONLY"})
+    upload = urllib.request.Request(
+        made["dagsUploadUrl"], method="PUT", data=ARCHIVE.getvalue(), headers={"x-ms-blob-type": "BlockBlob"}
+    )
+    with urllib.request.urlopen(upload) as answer:
+        UPLOADED[made["id"]] = answer.headers["x-ms-version-id"]
+    return made["id"]
+
+
+def finalized_deploy(_request):
+    deploy = new_deploy(None)
+    finalize = f"{HERE}/deployments/{DEPLOYMENT}/deploys/{deploy}/finalize"
+    api("POST", finalize, {"dagTarballVersion": UPLOADED[deploy]})
+    return deploy
+
+
 def fresh_range():
     number = next(numbers)
     return f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}/32"
@@ -194,6 +220,7 @@ def new_range(_request):
 NEW = {
     "workspaceId": new_workspace,
     "clusterId": new_cluster,
+    "deployId": new_deploy,
     "deploymentId": new_deployment,
     "agentId": new_agent,
     "agentTokenId": new_agent_token,
@@ -207,6 +234,8 @@ NEW = {
     "roleId": new_role,
     "customRoleId": new_role,
 }
+# What only some things of a kind are good for.
+NEW_FOR = {"DeployRollback": finalized_deploy}
 KEPT = {"organizationId": ORGANIZATION, "workspaceId": WORKSPACE, "deploymentId": DEPLOYMENT}
 
 
@@ -232,7 +261,7 @@ def before_call(context, case, kwargs):
         leave_it = leave or is_wrong(case, ParameterLocation.PATH) or (is_stateful(case) and is_ours(value))
         if name in NEW and name == changed_thing(case):
             if not leave_it or value in PROTECTED:
-                path[name] = NEW[name](case.body)
+                path[name] = NEW_FOR.get(operation, NEW[name])(case.body)
         elif not leave_it:
             path[name] = kept(name)
     if path:
@@ -241,7 +270,7 @@ def before_call(context, case, kwargs):
     if not leave and not is_wrong(case, ParameterLocation.QUERY) and case.query:
         case.query = real_query(dict(case.query), turn)
     if not leave and not is_wrong(case, ParameterLocation.BODY) and isinstance(case.body, dict):
-        case.body = real_body(operation, copy.deepcopy(case.body), turn)
+        case.body = real_body(operation, copy.deepcopy(case.body), turn, path)
 
 
 @schemathesis.hook
@@ -256,7 +285,7 @@ def operation_id(case):
 
 def changed_thing(case):
     """The path parameter of what the request changes: not of what that belongs to."""
-    if not operation_id(case).startswith(("Delete", "Update", "Rotate", "Remove", "Trigger", "Exclude")):
+    if not operation_id(case).startswith(("Delete", "Update", "Rotate", "Remove", "Trigger", "Exclude", "Finalize", "DeployRollback")):
         return None
     return re.findall(r"{(\w+)}", case.operation.path)[-1]
 
@@ -287,7 +316,7 @@ def real_query(query, turn):
     return query
 
 
-def real_body(operation, body, turn):
+def real_body(operation, body, turn, path):
     """The body, with ids, roles and permissions that exist, and a name that no other has."""
     if isinstance(body.get("name"), str) and ("Role" in operation or "Team" in operation) and turn % 2:
         body["name"] = f"{body['name'][:200]} {next(numbers)}"
@@ -297,6 +326,13 @@ def real_body(operation, body, turn):
     elif operation in ("CreateCluster", "UpdateCluster"):
         if body.get("workspaceIds"):
             body["workspaceIds"] = [WORKSPACE]
+    elif operation == "CreateDeploy":
+        if body.get("type") == "BUNDLE":
+            body.update(bundleMountPath="dbt/reports", bundleType="dbt")
+    elif operation == "FinalizeDeploy":
+        if path.get("deployId") in UPLOADED:
+            body["dagTarballVersion"] = UPLOADED[path["deployId"]]
+            body.pop("bundleTarballVersion", None)
     elif operation == "UpdateDeploymentHibernationOverride":
         if body.get("overrideUntil"):
             body["overrideUntil"] = "2124-01-01T00:00:00Z"
