@@ -73,6 +73,16 @@ pub async fn get(db: &impl Reads, granted: &Granted<scope::Workspace>) -> Result
     find(db, granted.workspace()).await
 }
 
+/// The granted Workspace, which stays as it is until this change is committed or dropped.
+///
+/// # Errors
+///
+/// [`Error::NotFound`] when it was deleted meanwhile.
+pub async fn get_for_good(w: &Writing, granted: &Granted<scope::Workspace>) -> Result<Workspace> {
+    w.conn().lock_row("workspaces", granted.workspace().as_str()).await?;
+    get(w, granted).await
+}
+
 async fn find(db: &impl Reads, id: &WorkspaceId) -> Result<Workspace> {
     let sql =
         format!("SELECT {} FROM workspaces t{JOIN_ORGANIZATION}{JOIN_SUBJECTS} WHERE t.id = $1", Workspace::COLUMNS);

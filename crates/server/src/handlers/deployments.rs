@@ -82,7 +82,7 @@ impl Write<CreateDeployment> for Handlers {
 
 impl Write<UpdateDeployment> for Handlers {
     async fn write(call: &Call<'_, UpdateDeployment>, w: &Writing) -> Result<Changed<Deployment>> {
-        let old = deployments::get(w, call.granted).await?;
+        let old = deployments::get_for_good(w, call.granted).await?;
         let settings = changed(&old, call.body)?;
         let mut settings = with_defaults(&call.app.settings.catalogue, settings);
         check_executor(&settings)?;

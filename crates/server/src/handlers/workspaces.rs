@@ -52,7 +52,7 @@ impl Write<CreateWorkspace> for Handlers {
 
 impl Write<UpdateWorkspace> for Handlers {
     async fn write(call: &Call<'_, UpdateWorkspace>, w: &Writing) -> Result<Changed<Workspace>> {
-        let was = workspaces::get(w, call.granted).await?.default_cluster_id;
+        let was = workspaces::get_for_good(w, call.granted).await?.default_cluster_id;
         let asked = call.body.default_cluster_id.as_deref().filter(|asked| Some(*asked) != was.as_deref());
         check_default_cluster(w, call.granted, call.granted.workspace(), asked).await?;
         let record = workspaces::update(w, call.granted, call.body, &call.stamp()).await?;
