@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use crate::{Answer, Client, Error, transport, unexpected};
 
+/// How much is read of an answer without an archive, in bytes. It may be anybody's who stands between.
+const LONGEST_REFUSAL: usize = 64 << 10;
+
 /// What the gate says of a Deployment's current Dags.
 #[derive(Debug)]
 pub enum Bundle {
@@ -47,7 +50,7 @@ impl Client {
             (StatusCode::OK, None) => return Err(unexpected(200, b"an archive without an ETag")),
             _ => {}
         }
-        let bytes = answer.bytes().await?;
+        let bytes = answer.beginning(LONGEST_REFUSAL).await?;
         let detail =
             serde_json::from_slice::<Value>(&bytes).ok().and_then(|json| Some(json["detail"].as_str()?.to_owned()));
         match detail {

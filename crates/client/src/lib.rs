@@ -179,6 +179,18 @@ impl Answer {
         self.response.chunk().await.map_err(|cause| transport(&self.base, &cause))
     }
 
+    /// The body, as far as it has no more than so many bytes.
+    async fn beginning(mut self, most: usize) -> Result<Vec<u8>, Error> {
+        let mut beginning = Vec::new();
+        while beginning.len() < most
+            && let Some(piece) = self.chunk().await?
+        {
+            let piece = piece.as_ref();
+            beginning.extend_from_slice(&piece[..piece.len().min(most - beginning.len())]);
+        }
+        Ok(beginning)
+    }
+
     /// The whole body.
     ///
     /// # Errors

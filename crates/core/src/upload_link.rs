@@ -4,6 +4,8 @@
 //! derived from the master key. So nothing is kept of it, and whoever has it can upload for this one
 //! deploy and do nothing else.
 
+use std::time::Duration;
+
 use airlock_contract::{DeployId, Time};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -37,7 +39,7 @@ impl Part {
 #[derive(Debug)]
 pub struct UploadLink {
     deploy: DeployId,
-    part: Part,
+    until: i64,
 }
 
 impl UploadLink {
@@ -72,7 +74,7 @@ impl UploadLink {
         if expires <= now.as_seconds() {
             return Err(Error::Denied("the upload link has expired; create another deploy".into()));
         }
-        Ok(Self { deploy, part })
+        Ok(Self { deploy, until: expires })
     }
 
     /// The deploy that it is for.
@@ -80,9 +82,9 @@ impl UploadLink {
         &self.deploy
     }
 
-    /// What is uploaded.
-    pub fn part(&self) -> Part {
-        self.part
+    /// How long it is still good.
+    pub fn time_left(&self, now: Time) -> Duration {
+        Duration::from_secs(self.until.saturating_sub(now.as_seconds()).try_into().unwrap_or_default())
     }
 }
 
@@ -114,7 +116,7 @@ mod tests {
         let keys = Keyring::parse(old.expose_secret()).expect("a generated key");
         let (one, now) = (DeployId::from("cone"), Time::from_micros(1_000_000_000_000));
         let link = UploadLink::sign(&keys, &one, Part::Dags, now.plus_seconds(60));
-        assert!(opened(&keys, &link, now).is_ok_and(|open| *open.deploy() == one && open.part() == Part::Dags));
+        assert!(opened(&keys, &link, now).is_ok_and(|open| *open.deploy() == one && open.time_left(now).as_secs() == 60));
         let bad = [
             link.replace("cone", "ctwo"),
             link.replace("/dags", "/bundle"),

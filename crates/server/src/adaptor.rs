@@ -50,6 +50,7 @@ pub(crate) struct Call<'a, O: Operation> {
     pub(crate) now: Time,
     parts: &'a Parts,
     secrets_of: &'a OnceLock<Entity>,
+    good: &'a OnceLock<String>,
 }
 
 impl<O: Operation> Call<'_, O> {
@@ -62,6 +63,16 @@ impl<O: Operation> Call<'_, O> {
     /// is sent.
     pub(crate) fn reads_secrets_of(&self, entity_type: &'static str, id: &impl Id) {
         self.secrets_of.get_or_init(|| Entity { entity_type, id: id.as_str().to_owned() });
+    }
+
+    /// Says that a write has looked at a thing before its transaction began, and found it good.
+    pub(crate) fn found_good(&self, id: &impl Id) {
+        self.good.get_or_init(|| id.as_str().to_owned());
+    }
+
+    /// Whether [`Self::found_good`] was said of a thing.
+    pub(crate) fn was_found_good(&self, id: &impl Id) -> bool {
+        self.good.get().is_some_and(|good| good == id.as_str())
     }
 
     /// The address that this call comes from, if anybody knows it.
@@ -144,6 +155,8 @@ struct Asked<'a, O: Operation> {
     db: Option<Reading>,
     /// Whose secrets a read answers with.
     secrets_of: OnceLock<Entity>,
+    /// What was looked at before a write began.
+    good: OnceLock<String>,
 }
 
 impl<O: Operation> Asked<'_, O> {
@@ -159,6 +172,7 @@ impl<O: Operation> Asked<'_, O> {
             now: app.env.now(),
             parts: self.parts,
             secrets_of: &self.secrets_of,
+            good: &self.good,
         }
     }
 }
@@ -280,7 +294,8 @@ async fn prepare<'a, O: Operation>(
     let db = app.store.read().await?;
     let place = locate(&db, &target).await?;
     let granted = policy::authorize::<O::Permission>(&session.caller, &target, place)?;
-    Ok(Asked { route, parts, session, path, query, body, granted, db: Some(db), secrets_of: OnceLock::new() })
+    let (secrets_of, good) = (OnceLock::new(), OnceLock::new());
+    Ok(Asked { route, parts, session, path, query, body, granted, db: Some(db), secrets_of, good })
 }
 
 fn answer<O: Operation>(route: &Route, output: &O::Output) -> Result<Response> {

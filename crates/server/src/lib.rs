@@ -41,6 +41,7 @@ mod remembered;
 mod request;
 mod router;
 mod settings;
+mod slots;
 mod storage;
 mod upkeep;
 mod uploads;

@@ -98,6 +98,7 @@ pub async fn get(db: &impl Reads, granted: &Granted<scope::Deployment>, id: &Dep
 /// As [`get`].
 pub async fn get_for_good(w: &Writing, granted: &Granted<scope::Deployment>, id: &DeployId) -> Result<Deploy> {
     w.conn().lock_row("deployments", granted.deployment().as_str()).await?;
+    get(w, granted, id).await?; // nobody holds up what is another's
     w.conn().lock_row("deploys", id.as_str()).await?;
     get(w, granted, id).await
 }
@@ -175,7 +176,7 @@ pub async fn insert(
 /// # Errors
 ///
 /// Those of the database.
-pub async fn describe(w: &Writing, deploy: &Deploy, description: &str, stamp: &Stamp) -> Result<()> {
+pub async fn describe(w: &Writing, deploy: &Deploy, description: Option<&str>, stamp: &Stamp) -> Result<()> {
     let sql = "UPDATE deploys SET description = $1, updated_at = $2, updated_by = $3 WHERE id = $4";
     w.conn().execute(sql, params![description, stamp.at, &stamp.by, &deploy.id]).await?;
     Ok(())
@@ -187,9 +188,10 @@ pub async fn describe(w: &Writing, deploy: &Deploy, description: &str, stamp: &S
 ///
 /// Those of the database.
 pub async fn finalize(w: &Writing, deploy: &Deploy, version: Option<&TarballVersion>, stamp: &Stamp) -> Result<()> {
-    let sql = "UPDATE deploys SET status = 'DEPLOYED', tarball_version = $1, updated_at = $2, updated_by = $3 \
-               WHERE id = $4";
-    w.conn().execute(sql, params![version.map(TarballVersion::as_str), stamp.at, &stamp.by, &deploy.id]).await?;
+    let sql = "UPDATE deploys SET status = $1, tarball_version = $2, updated_at = $3, updated_by = $4 WHERE id = $5";
+    let status = DeployStatus::Deployed.as_str();
+    let version = version.map(TarballVersion::as_str);
+    w.conn().execute(sql, params![status, version, stamp.at, &stamp.by, &deploy.id]).await?;
     Ok(())
 }
 
@@ -209,8 +211,6 @@ record! {
     pub struct Awaited {
         /// The Organization that it belongs to.
         pub organization: OrganizationId = "d.organization_id",
-        /// What the deploy changes.
-        pub kind: DeployType = "t.deploy_type",
         /// How far it has come.
         pub status: DeployStatus = "t.status",
     }
@@ -247,7 +247,8 @@ impl Upkeep {
     ///
     /// Those of the database.
     pub async fn give_up_deploys_before(&self, time: Time) -> Result<u64> {
-        let sql = "UPDATE deploys SET status = 'FAILED' WHERE status = 'INITIALIZED' AND created_at < $1";
-        self.conn.execute(sql, params![time]).await
+        let sql = "UPDATE deploys SET status = $1 WHERE status = $2 AND created_at < $3";
+        let (failed, awaited) = (DeployStatus::Failed.as_str(), DeployStatus::Initialized.as_str());
+        self.conn.execute(sql, params![failed, awaited, time]).await
     }
 }

@@ -86,6 +86,10 @@ pub async fn has(db: &impl Reads, granted: &Granted<scope::Deployment>, version:
 ///
 /// Those of the database.
 pub async fn has_for_good(w: &Writing, granted: &Granted<scope::Deployment>, version: &TarballVersion) -> Result<bool> {
+    // Nobody holds up what is another's.
+    if !has(w, granted, version).await? {
+        return Ok(false);
+    }
     w.conn().lock_row("tarballs", version.as_str()).await?;
     has(w, granted, version).await
 }
@@ -135,17 +139,22 @@ pub struct Kept {
 
 /// What the bundle storage must have of these deploys, of whichever tenant.
 ///
+/// The two answers are of two moments. Which deploys are awaited is asked first: one that is finalized
+/// in between is among them, or its archive is in the second answer. The other way round it would be
+/// in neither, and the archive that is current lost.
+///
 /// # Errors
 ///
 /// Those of the database.
 pub async fn kept(db: &Reading, deploys: &[DeployId]) -> Result<Kept> {
     let mut values: Vec<Value<'_>> = deploys.iter().map(Value::from).collect();
     let these = placeholders(1, values.len());
-    let sql = format!("SELECT id FROM tarballs WHERE deploy_id IN ({these})");
-    let versions: Vec<(TarballVersion,)> = db.conn().all(&sql, &values).await?;
     values.push(DeployStatus::Initialized.as_str().into());
     let sql = format!("SELECT id FROM deploys WHERE id IN ({these}) AND status = ${}", values.len());
     let awaited: Vec<(DeployId,)> = db.conn().all(&sql, &values).await?;
+    values.pop();
+    let sql = format!("SELECT id FROM tarballs WHERE deploy_id IN ({these})");
+    let versions: Vec<(TarballVersion,)> = db.conn().all(&sql, &values).await?;
     Ok(Kept {
         awaited: awaited.into_iter().map(|(id,)| id).collect(),
         versions: versions.into_iter().map(|(id,)| id).collect(),

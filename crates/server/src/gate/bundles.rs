@@ -16,7 +16,7 @@ use airlock_contract::{
 use airlock_core::{
     agent_token,
     gate::path::Route,
-    policy::{self, Granted},
+    policy::{self, Credential, Granted},
 };
 use airlock_store::{
     live_tokens::LiveToken,
@@ -32,14 +32,16 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 use super::{
     Ours, headers,
     knock::Knock,
     lifeline::{self, Lifeline},
     refusal::Refusal,
-    slots::Slot,
 };
 use crate::{
     App,
@@ -55,15 +57,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Who asks.
 enum Caller {
     Agent(LiveToken),
-    /// With the value of an API token.
-    Api(Granted<scope::Deployment>, String),
+    Api {
+        granted: Granted<scope::Deployment>,
+        /// The value of the API token.
+        value: String,
+        credential: Credential,
+    },
 }
 
 impl Caller {
     fn asker(&self) -> Asker<'_> {
         match self {
             Self::Agent(token) => Asker::Agent(token),
-            Self::Api(granted, _) => Asker::Api(granted),
+            Self::Api { granted, .. } => Asker::Api(granted),
         }
     }
 
@@ -71,7 +77,7 @@ impl Caller {
     fn lifeline(&self, app: &App) -> Lifeline {
         let (app, value) = match self {
             Self::Agent(token) => return lifeline::of(app, token),
-            Self::Api(_, value) => (app.clone(), value.clone()),
+            Self::Api { value, .. } => (app.clone(), value.clone()),
         };
         Box::pin(async move {
             while authenticate::session(&app, &value).await.is_ok() {
@@ -112,11 +118,13 @@ async fn caller(knock: &mut Knock<'_>, airflow: Option<&Airflow>, route: &Route)
     let value = given.and_then(|given| given.strip_prefix("Bearer "));
     if let Some(value) = value.filter(|value| !value.starts_with(agent_token::PREFIX)) {
         let session = authenticate::session(app, value).await?;
+        app.limits.count(airlock_contract::Method::Get, &session.caller.credential)?;
         let organization_id = session.caller.organization.clone();
         let target = scope::Deployment { organization_id, deployment_id: knock.deployment.clone() }.target();
         let place = locate(&app.store.read().await?, &target).await?;
         let granted = policy::authorize::<DeploymentDeploysGet>(&session.caller, &target, place)?;
-        return Ok(Caller::Api(granted, value.to_owned()));
+        let credential = session.caller.credential.clone();
+        return Ok(Caller::Api { granted, value: value.to_owned(), credential });
     }
     let token = verify::worker(app, &knock.deployment, given, route).await?;
     knock.token = Some(token.id.clone());
@@ -149,39 +157,66 @@ async fn give(knock: &Knock<'_>, caller: &Caller, current: &Current) -> Result<R
     ];
     let body = match knock.parts.method == Method::HEAD {
         true => Body::empty(),
-        false => Body::from_stream(until(caller.lifeline(app), slot, object.pieces())),
+        false => Body::from_stream(until(caller.lifeline(app), slot, object.pieces(), app.settings.gate.stall_timeout)),
     };
     Ok((about, kind, Extension(Ours), body).into_response())
 }
 
-/// The pieces of an archive, which break off when the token ends.
+/// The pieces of an archive, which break off when the token ends, and when nobody takes the next one
+/// for longer than `patience`.
+///
+/// They are read by a task of their own: while a client takes nothing, nobody asks the body for more,
+/// and the archive and the place would be held for as long as the client likes.
 fn until(
     lifeline: Lifeline,
-    slot: Option<Slot>,
-    pieces: ByteStream,
+    slot: Place,
+    mut pieces: ByteStream,
+    patience: Duration,
 ) -> impl Stream<Item = Result<Bytes, BoxError>> + Send {
-    stream::unfold(Some((lifeline, slot, pieces)), async |state| {
-        let (mut lifeline, slot, mut pieces) = state?;
-        let piece = tokio::select! {
-            biased;
-            () = &mut lifeline => return Some((Err("the token has ended".into()), None)),
-            piece = pieces.next() => piece?,
-        };
-        match piece {
-            Ok(piece) => Some((Ok(piece), Some((lifeline, slot, pieces)))),
-            Err(cause) => {
-                tracing::warn!(%cause, "an archive breaks off on its way to whoever asked for it");
-                Some((Err(cause.to_string().into()), None))
+    // A piece, or `None` at the end; when the sender is gone before that, they broke off.
+    let (send, receive) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let _slot = slot;
+        let sending = async {
+            loop {
+                let piece = match pieces.next().await.transpose() {
+                    Ok(piece) => piece,
+                    Err(cause) => {
+                        tracing::warn!(%cause, "an archive breaks off on its way to whoever asked for it");
+                        return;
+                    }
+                };
+                let is_last = piece.is_none();
+                if !matches!(timeout(patience, send.send(piece)).await, Ok(Ok(()))) || is_last {
+                    return;
+                }
             }
+        };
+        tokio::select! {
+            biased;
+            () = lifeline => {}
+            () = sending => {}
+        }
+    });
+    stream::unfold(Some(receive), async |receive| {
+        let mut receive = receive?;
+        match receive.recv().await {
+            Some(piece) => Some((Ok(piece?), Some(receive))),
+            None => Some((Err("the archive breaks off".into()), None)),
         }
     })
 }
 
-/// A place among the calls of an agent token.
-fn slot(app: &App, caller: &Caller) -> Result<Option<Slot>, Refusal> {
-    let Caller::Agent(token) = caller else { return Ok(None) };
+/// A place among the calls of a token; given back when it is dropped.
+type Place = Box<dyn Send>;
+
+fn slot(app: &App, caller: &Caller) -> Result<Place, Refusal> {
     let most = app.settings.gate.calls_per_token;
-    app.gate.slots.take(&token.id, most).map(Some).ok_or_else(|| Refusal::too_many_calls(most))
+    let slot: Option<Place> = match caller {
+        Caller::Agent(token) => app.gate.slots.take(&token.id, most).map(|slot| Box::new(slot) as Place),
+        Caller::Api { credential, .. } => app.gate.downloads.take(credential, most).map(|slot| Box::new(slot) as Place),
+    };
+    slot.ok_or_else(|| Refusal::too_many_calls(most))
 }
 
 /// Whether the caller has what the tag names (RFC 9110 section 13.1.2).

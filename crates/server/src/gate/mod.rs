@@ -28,7 +28,6 @@ mod off_limits;
 mod passage;
 mod refusal;
 mod replays;
-mod slots;
 mod stream;
 pub(crate) mod upstream;
 
@@ -38,6 +37,7 @@ use airlock_contract::{AgentTokenId, DeploymentId, Time};
 use airlock_core::{
     Error,
     gate::path::{Resource, Route},
+    policy::Credential,
 };
 use axum::{
     Extension, Router,
@@ -50,7 +50,7 @@ use axum::{
 use futures_util::FutureExt;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use self::{environment::Readings, knock::Knock, refusal::Refusal, replays::Replays, slots::Slots, upstream::Upstream};
+use self::{environment::Readings, knock::Knock, refusal::Refusal, replays::Replays, upstream::Upstream};
 use crate::{
     App,
     airflow::Airflow,
@@ -59,6 +59,7 @@ use crate::{
     metrics::{GateCall, GateOutcome},
     request::source_ip,
     settings::GateSettings,
+    slots::Slots,
 };
 
 /// What the gate keeps in memory.
@@ -66,6 +67,8 @@ pub(crate) struct Gate {
     pub(crate) upstream: Upstream,
     pub(crate) replays: Replays,
     slots: Slots,
+    /// Archives that go out to API tokens and sessions.
+    downloads: Slots<Credential>,
     readings: Readings,
     /// Each registration leaves an audit record, so that one token must not make any number.
     registrations: DefaultKeyedRateLimiter<AgentTokenId>,
@@ -81,6 +84,7 @@ impl Gate {
             upstream: Upstream::new(settings.connect_timeout),
             replays: Replays::default(),
             slots: Slots::default(),
+            downloads: Slots::default(),
             readings: Readings::default(),
             registrations: RateLimiter::keyed(Quota::per_minute(REGISTRATIONS)),
         }

@@ -15,7 +15,6 @@ use super::{
     headers, lifeline,
     log_body::{Fault, LogBody},
     refusal::Refusal,
-    slots::Slot,
     stream::{Broken, Download, Progress, Upload},
     upstream::{self, Call, Signature, Unanswered},
 };
@@ -23,6 +22,7 @@ use crate::{
     App,
     airflow::Airflow,
     metrics::{GateCall, UpstreamFault},
+    slots::Slot,
 };
 
 /// The largest answer that is read as a whole, in bytes.

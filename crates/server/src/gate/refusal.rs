@@ -68,7 +68,7 @@ impl Refusal {
 
     /// The token has as many calls under way as it can have.
     pub(crate) fn too_many_calls(most: u32) -> Self {
-        Self::too_many(format!("the agent token has {most} calls under way; try again in a moment"))
+        Self::too_many(format!("the token has {most} calls under way; try again in a moment"))
     }
 
     /// The Deployment takes no agents.
@@ -122,6 +122,7 @@ impl From<Error> for Refusal {
         match error {
             Error::Unauthenticated(reason) => Self::denied("agent_token_invalid", reason),
             Error::Denied(reason) => Self::denied("denied", reason),
+            Error::RateLimited(seconds) => Self::too_many(format!("too many calls; try again in {seconds} s")),
             Error::TooLarge(limit) => Self::too_large(limit),
             Error::Invalid { message, .. } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message),
             hidden @ (Error::NotFound(_) | Error::Hidden(_)) => Self::denied("denied", hidden.to_string()),

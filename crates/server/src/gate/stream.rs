@@ -19,8 +19,8 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 use super::{
     lifeline::Lifeline,
     log_body::{self, LogBody},
-    slots::Slot,
 };
+use crate::slots::Slot;
 
 /// When something of a call last moved.
 #[derive(Clone)]

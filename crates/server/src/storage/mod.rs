@@ -182,7 +182,20 @@ impl BundleStorage {
     ///
     /// [`Error::Busy`] when the storage fails.
     pub(crate) async fn blocks(&self, deploy: &DeployId) -> Result<HashMap<String, u64>> {
-        let folder = Path::from_iter([BLOCKS, deploy.as_str()]);
+        self.sizes(BLOCKS, deploy).await
+    }
+
+    /// The sizes of the archives that were uploaded for a deploy, in bytes, by their names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when the storage fails.
+    pub(crate) async fn archives(&self, deploy: &DeployId) -> Result<HashMap<String, u64>> {
+        self.sizes(ARCHIVES, deploy).await
+    }
+
+    async fn sizes(&self, kind: &str, deploy: &DeployId) -> Result<HashMap<String, u64>> {
+        let folder = Path::from_iter([kind, deploy.as_str()]);
         let found = self.objects.list(Some(&folder));
         let named = found.map_ok(|meta| (meta.location.filename().unwrap_or_default().to_owned(), meta.size));
         named.try_collect().await.map_err(failed)

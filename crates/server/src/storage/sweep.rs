@@ -8,6 +8,8 @@
 
 use std::{
     collections::HashSet,
+    fs::DirEntry,
+    io,
     path::Path,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -95,14 +97,22 @@ async fn remove_unfinished(storage: &BundleStorage, before: Time) -> Result<()> 
     removed.map_err(|cause| Error::Busy(format!("the bundle storage: {cause}")))
 }
 
-fn remove_unfinished_in(folder: &Path, before: SystemTime) -> std::io::Result<()> {
+/// Removes a file that is so old. One that is gone, for it was finished meanwhile, is no fault.
+fn remove_before(entry: &DirEntry, before: SystemTime) -> io::Result<()> {
+    let removed = entry.metadata().and_then(|about| about.modified()).and_then(|modified| {
+        if modified < before { std::fs::remove_file(entry.path()) } else { Ok(()) }
+    });
+    removed.or_else(|cause| if cause.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(cause) })
+}
+
+fn remove_unfinished_in(folder: &Path, before: SystemTime) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let kind = entry.file_type()?;
         if kind.is_dir() {
             remove_unfinished_in(&entry.path(), before)?;
-        } else if entry.file_name().to_string_lossy().contains('#') && entry.metadata()?.modified()? < before {
-            std::fs::remove_file(entry.path())?;
+        } else if entry.file_name().to_string_lossy().contains('#') {
+            remove_before(&entry, before)?;
         }
     }
     Ok(())

@@ -7,12 +7,17 @@ const ROOT: &[u8] = b"BlockList";
 /// Where a block is to be looked for. There is one place for all of them here.
 const PLACES: [&[u8]; 3] = [b"Latest", b"Uncommitted", b"Committed"];
 
-/// The ids of the blocks, in their order.
+/// The ids of the blocks, in their order, no more than so many.
 ///
 /// # Errors
 ///
 /// What is wrong with the list, in words that go on from "body".
-pub(super) fn read(xml: &[u8]) -> Result<Vec<String>, &'static str> {
+pub(super) fn read(xml: &[u8], most: usize) -> Result<Vec<String>, String> {
+    read_up_to(xml, most)?.ok_or_else(|| format!("lists more than {most} blocks"))
+}
+
+/// The ids; `None` when there are more than so many, after which nothing is read.
+fn read_up_to(xml: &[u8], most: usize) -> Result<Option<Vec<String>>, &'static str> {
     let mut reader = Reader::from_reader(xml);
     let config = reader.config_mut();
     config.trim_text(true);
@@ -27,6 +32,7 @@ pub(super) fn read(xml: &[u8]) -> Result<Vec<String>, &'static str> {
                 let name = element.name();
                 match depth {
                     0 if name.as_ref() == ROOT && !is_over => {}
+                    1 if PLACES.contains(&name.as_ref()) && ids.len() >= most => return Ok(None),
                     1 if PLACES.contains(&name.as_ref()) => ids.push(String::new()),
                     _ => return Err("is no BlockList with Latest, Uncommitted and Committed in it"),
                 }
@@ -40,7 +46,7 @@ pub(super) fn read(xml: &[u8]) -> Result<Vec<String>, &'static str> {
                 let text = text.decode().map_err(|_| "is not UTF-8")?;
                 ids.last_mut().ok_or("is no BlockList")?.push_str(&text);
             }
-            Event::Eof if is_over => return Ok(ids),
+            Event::Eof if is_over => return Ok(Some(ids)),
             Event::Eof => return Err("ends before its end"),
             _ => return Err("has something in it that no BlockList has"),
         }
@@ -55,11 +61,12 @@ mod tests {
     fn lists_of_clients() {
         // As azblob writes it.
         let go = b"<BlockList><Latest>YQ==</Latest><Latest>Yg==</Latest></BlockList>";
-        assert_eq!(read(go).expect("a list"), ["YQ==", "Yg=="]);
+        assert_eq!(read(go, 2).expect("a list"), ["YQ==", "Yg=="]);
         let python = b"<?xml version='1.0' encoding='utf-8'?>\n<BlockList>\n <Uncommitted>YQ==</Uncommitted>\n \
                        <Committed>Yg==</Committed>\n <!-- -->\n</BlockList>\n";
-        assert_eq!(read(python).expect("a list"), ["YQ==", "Yg=="]);
-        assert_eq!(read(b"<BlockList/>").expect("a list"), [""; 0]);
+        assert_eq!(read(python, 2).expect("a list"), ["YQ==", "Yg=="]);
+        assert_eq!(read(go, 1).expect_err("too many"), "lists more than 1 blocks");
+        assert_eq!(read(b"<BlockList/>", 2).expect("a list"), [""; 0]);
     }
 
     #[test]
@@ -79,8 +86,8 @@ mod tests {
             "<Latest>YQ==</Latest>",
             "{}",
         ] {
-            assert!(read(bad.as_bytes()).is_err(), "{bad}");
+            assert!(read(bad.as_bytes(), 2).is_err(), "{bad}");
         }
-        assert!(read(&[b'<', 0xff, 0xfe]).is_err());
+        assert!(read(&[b'<', 0xff, 0xfe], 2).is_err());
     }
 }

@@ -8,6 +8,7 @@
 
 mod block_list;
 mod pieces;
+mod under_way;
 
 use std::collections::HashMap;
 
@@ -29,12 +30,15 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
+use http_body::Body as _;
 
+pub(crate) use self::under_way::Uploads;
+use self::under_way::Place;
 use crate::{
     App, allow_list, envelope, input, record,
     request::shown_path,
-    storage::{ByteStream, Key},
+    slots::Slot,
+    storage::{BundleStorage, ByteStream, Key},
 };
 
 /// What the audit log calls a refusal here.
@@ -45,32 +49,17 @@ const PREFIX: &str = "/uploads/";
 const BLOB_TYPE: &str = "x-ms-blob-type";
 const VERSION_ID: HeaderName = HeaderName::from_static("x-ms-version-id");
 
-/// How many uploads are under way at the same time. Each holds some MiB.
-const AT_ONCE: usize = 32;
-
 /// The longest block id, decoded, in bytes (Put Block of Azure's REST API).
 const LONGEST_BLOCK_ID: usize = 64;
 
 /// The most blocks of an archive (Put Block List of Azure's REST API).
 const MOST_BLOCKS: usize = 50_000;
 
+/// The most archives that are uploaded for a deploy: one, and those that were not fit.
+const MOST_ARCHIVES: usize = 8;
+
 /// The longest list of blocks, in bytes: the most blocks with the longest ids.
 const LONGEST_LIST: usize = 8 << 20;
-
-/// How many uploads are under way.
-pub(crate) struct Uploads(Semaphore);
-
-impl Default for Uploads {
-    fn default() -> Self {
-        Self(Semaphore::new(AT_ONCE))
-    }
-}
-
-impl Uploads {
-    fn begin(&self) -> Result<SemaphorePermit<'_>> {
-        self.0.try_acquire().map_err(|_| Error::Busy(format!("{AT_ONCE} uploads are under way")))
-    }
-}
 
 pub(crate) fn routes(app: &App) -> Router {
     Router::new().route("/uploads/{deploy}/{part}", put(answer)).with_state(app.clone())
@@ -108,8 +97,8 @@ async fn take(app: &App, parts: &Parts, body: Body) -> Result<Response> {
     if deploy.status != DeployStatus::Initialized {
         return Err(Error::Conflict("the deploy takes no upload any more; create another".into()));
     }
-    let _permit = app.uploads.begin()?;
-    let upload = Upload { app, deploy: link.deploy() };
+    let place = app.uploads.begin(&deploy.organization, link.deploy())?;
+    let upload = Upload { app, link: &link, place };
     match value("comp") {
         None => upload.whole(parts, body).await,
         Some("block") => upload.block(value("blockid").unwrap_or_default(), body).await,
@@ -134,41 +123,39 @@ fn named(parts: &Parts) -> Result<(DeployId, Part)> {
 /// An upload for a deploy that awaits one.
 struct Upload<'a> {
     app: &'a App,
-    deploy: &'a DeployId,
+    link: &'a UploadLink,
+    place: Place,
 }
 
 impl Upload<'_> {
     /// Put Blob: the whole archive at once.
-    async fn whole(&self, parts: &Parts, body: Body) -> Result<Response> {
+    async fn whole(self, parts: &Parts, body: Body) -> Result<Response> {
         if parts.headers.get(BLOB_TYPE).is_none_or(|kind| kind != "BlockBlob") {
             return Err(Error::field("required", BLOB_TYPE, "the header must be BlockBlob"));
         }
-        self.keep(self.pieces(body)?).await
+        let (pieces, size) = self.pieces(body)?;
+        self.keep(pieces, size).await
     }
 
     /// Put Block: a part of the archive.
-    async fn block(&self, id: &str, body: Body) -> Result<Response> {
+    async fn block(self, id: &str, body: Body) -> Result<Response> {
         let name = block_name(id)?;
-        let mut blocks = self.app.settings.deploys.storage.blocks(self.deploy).await?;
+        let (pieces, size) = self.pieces(body)?;
+        let room = self.expect(size)?;
+        let mut blocks = self.storage().blocks(self.link.deploy()).await?;
         blocks.remove(&name);
-        // A client that lost an answer begins again, with other ids.
-        let most = self.limit().saturating_mul(2);
-        if blocks.len() >= MOST_BLOCKS || blocks.values().fold(0, |sum: u64, size| sum.saturating_add(*size)) > most {
-            return Err(Error::Conflict("the deploy has too many blocks; create another".into()));
-        }
-        self.write(Key::block(self.deploy, &name), self.pieces(body)?).await?;
+        self.refuse_too_many("blocks", blocks.into_values(), MOST_BLOCKS, &room)?;
+        let key = Key::block(self.link.deploy(), &name);
+        self.write(key, pieces, room).await?;
         Ok(StatusCode::CREATED.into_response())
     }
 
     /// Put Block List: makes the archive of blocks. These stay until the deploy is over, so that a
     /// client that lost the answer may ask again.
-    async fn put_together(&self, body: Body) -> Result<Response> {
+    async fn put_together(self, body: Body) -> Result<Response> {
         let xml = input::collect_up_to(body, LONGEST_LIST).await?;
-        let ids = block_list::read(&xml).map_err(|why| Error::field("type", "body", why))?;
-        if ids.len() > MOST_BLOCKS {
-            return Err(Error::field("constraint", "body", format!("lists more than {MOST_BLOCKS} blocks")));
-        }
-        let blocks = self.app.settings.deploys.storage.blocks(self.deploy).await?;
+        let ids = block_list::read(&xml, MOST_BLOCKS).map_err(|why| Error::field("constraint", "body", why))?;
+        let blocks = self.storage().blocks(self.link.deploy()).await?;
         let mut keys = Vec::with_capacity(ids.len());
         let mut size: u64 = 0;
         for id in ids {
@@ -176,34 +163,80 @@ impl Upload<'_> {
             let unknown =
                 || Error::field("constraint", "body", format!("lists the block {id}, which was not uploaded"));
             size = size.saturating_add(*blocks.get(&name).ok_or_else(unknown)?);
-            keys.push(Key::block(self.deploy, &name));
+            keys.push(Key::block(self.link.deploy(), &name));
         }
         if size > self.limit() {
             return Err(too_large(self.limit()));
         }
-        self.keep(self.app.settings.deploys.storage.chain(keys)).await
+        // A block may be uploaded once more while it is read.
+        let changed = || Error::Conflict("a block was changed while the archive was put together; list them again".into());
+        let pieces = pieces::at_most(size, self.storage().chain(keys), changed);
+        self.keep(pieces, size).await
     }
 
     /// Keeps an archive, under a version that nothing had before.
-    async fn keep(&self, pieces: ByteStream) -> Result<Response> {
+    async fn keep(self, pieces: ByteStream, size: u64) -> Result<Response> {
+        let room = self.expect(size)?;
+        let archives = self.storage().archives(self.link.deploy()).await?;
+        self.refuse_too_many("archives", archives.into_values(), MOST_ARCHIVES, &room)?;
         let version: TarballVersion = self.app.env.new_id();
-        self.write(Key::archive(self.deploy, &version), pieces).await?;
+        let key = Key::archive(self.link.deploy(), &version);
+        self.write(key, pieces, room).await?;
         let headers = [(VERSION_ID, version.to_string()), (header::ETAG, format!("\"{version}\""))];
         Ok((StatusCode::CREATED, headers).into_response())
     }
 
-    /// Writes an object. When the client goes away, this goes on until it has noticed and tidied up.
-    async fn write(&self, key: Key, pieces: ByteStream) -> Result<()> {
-        let storage = self.app.settings.deploys.storage.clone();
-        tokio::spawn(async move { storage.write(&key, pieces).await }).await.map_err(Error::internal)?
+    /// Writes an object. When the client goes away, this goes on until it has noticed and tidied up,
+    /// and keeps its place as long.
+    async fn write(self, key: Key, pieces: ByteStream, room: Slot<DeployId>) -> Result<()> {
+        let (storage, taken) = (self.storage().clone(), (self.place, room));
+        let written = tokio::spawn(async move {
+            let _taken = taken;
+            storage.write(&key, pieces).await
+        });
+        written.await.map_err(Error::internal)?
     }
 
-    fn pieces(&self, body: Body) -> Result<ByteStream> {
-        pieces::of(body, self.limit(), self.app.settings.gate.stall_timeout)
+    /// Says that so many bytes may come. Whoever asks afterwards what is there counts them in.
+    fn expect(&self, size: u64) -> Result<Slot<DeployId>> {
+        self.app.uploads.expect(self.link.deploy(), size, self.most())
     }
 
+    /// Refuses what would fill the storage for the sake of one deploy, whose link may have leaked.
+    fn refuse_too_many(
+        &self,
+        what: &str,
+        mut there: impl ExactSizeIterator<Item = u64>,
+        most: usize,
+        room: &Slot<DeployId>,
+    ) -> Result<()> {
+        if there.len() >= most || there.try_fold(room.sum(), u64::checked_add).is_none_or(|sum| sum > self.most()) {
+            return Err(Error::Conflict(format!("the deploy has too many {what}; create another").into()));
+        }
+        Ok(())
+    }
+
+    /// The pieces of a body, and how many bytes it may have.
+    fn pieces(&self, body: Body) -> Result<(ByteStream, u64)> {
+        let limit = self.limit();
+        let size = body.size_hint().upper().unwrap_or(limit).min(limit);
+        let patience = self.app.settings.gate.stall_timeout;
+        Ok((pieces::of(body, limit, patience, self.link.time_left(self.app.env.now()))?, size))
+    }
+
+    fn storage(&self) -> &BundleStorage {
+        &self.app.settings.deploys.storage
+    }
+
+    /// The largest archive, and the largest block.
     fn limit(&self) -> u64 {
         self.app.settings.deploys.upload_bytes
+    }
+
+    /// How many bytes a deploy may have in blocks, and as many in archives. A client that lost an
+    /// answer begins again, with other blocks; an archive that was refused is followed by another.
+    fn most(&self) -> u64 {
+        self.limit().saturating_mul(2)
     }
 }
 

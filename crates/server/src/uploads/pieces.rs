@@ -1,41 +1,56 @@
 //! A body as it comes, within its limits.
 
-use std::time::Duration;
+use std::{future::ready, time::Duration};
 
 use airlock_core::{Error, Result};
 use axum::body::{Body, BodyDataStream};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use http_body::Body as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::too_large;
 use crate::storage::ByteStream;
 
-/// The pieces of a body that has no more than so many bytes, and does not rest for longer than
-/// `patience`.
+/// The pieces of a body that has no more than so many bytes, does not rest for longer than `patience`,
+/// and is over after `time`.
 ///
 /// # Errors
 ///
 /// [`Error::TooLarge`] when it says that it is; a piece that comes too late, or breaks off, is an
 /// [`Error::Invalid`] among the pieces.
-pub(super) fn of(body: Body, limit: u64, patience: Duration) -> Result<ByteStream> {
+pub(super) fn of(body: Body, limit: u64, patience: Duration, time: Duration) -> Result<ByteStream> {
     if body.size_hint().lower() > limit {
         return Err(too_large(limit));
     }
-    let begin = (body.into_data_stream(), 0);
-    Ok(Box::pin(stream::try_unfold(begin, move |state| next(state, limit, patience))))
+    // A sum that cannot be had is far away.
+    let end = Instant::now().checked_add(time);
+    let begin = body.into_data_stream();
+    let pieces = stream::try_unfold(begin, move |body| next(body, patience, end));
+    Ok(at_most(limit, Box::pin(pieces), move || too_large(limit)))
+}
+
+/// The same pieces, as long as they have no more than so many bytes; then what it is refused with.
+pub(super) fn at_most(limit: u64, pieces: ByteStream, refusal: impl Fn() -> Error + Send + 'static) -> ByteStream {
+    let mut taken: u64 = 0;
+    Box::pin(pieces.and_then(move |piece| {
+        taken = taken.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+        ready(if taken > limit { Err(refusal()) } else { Ok(piece) })
+    }))
 }
 
 async fn next(
-    (mut body, taken): (BodyDataStream, u64),
-    limit: u64,
+    mut body: BodyDataStream,
     patience: Duration,
-) -> Result<Option<(Bytes, (BodyDataStream, u64))>> {
+    end: Option<Instant>,
+) -> Result<Option<(Bytes, BodyDataStream)>> {
+    let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+    let (patience, late) = match left.filter(|left| *left < patience) {
+        Some(left) => (left, "the link has expired while it came".to_owned()),
+        None => (patience, format!("nothing came of it for {} s", patience.as_secs())),
+    };
     let piece = timeout(patience, body.next()).await;
-    let late = |_| Error::field("type", "body", format!("nothing came of it for {} s", patience.as_secs()));
-    let Some(piece) = piece.map_err(late)? else { return Ok(None) };
+    let Some(piece) = piece.map_err(|_| Error::field("type", "body", late))? else { return Ok(None) };
     let piece = piece.map_err(|_| Error::field("type", "body", "broke off before its end"))?;
-    let taken = taken.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
-    if taken > limit { Err(too_large(limit)) } else { Ok(Some((piece, (body, taken)))) }
+    Ok(Some((piece, body)))
 }

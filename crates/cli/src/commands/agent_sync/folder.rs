@@ -46,10 +46,12 @@ impl Folder {
     /// Takes a folder on, with the versions that are there. The folder above is made when it is
     /// missing.
     pub(super) fn claim(dest: &Path) -> anyhow::Result<Self> {
-        let dest = std::path::absolute(dest)?;
-        let (Some(above), Some(name)) = (dest.parent(), dest.file_name()) else {
-            bail!("--dest {} names no folder", dest.display());
+        let given = std::path::absolute(dest)?;
+        let (Some(above), Some(name)) = (given.parent(), given.file_name()) else {
+            bail!("--dest {} names no folder", given.display());
         };
+        // Without a slash at its end, which would lead through the link.
+        let dest = above.join(name);
         let mut store_name = OsString::from(".");
         store_name.push(name);
         store_name.push(".airlock");

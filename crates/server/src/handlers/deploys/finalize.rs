@@ -15,7 +15,7 @@ use airlock_store::{
     tarballs,
 };
 
-use super::{archive, dags_are_off, takes_dags, view};
+use super::{archive, dags_are_off, refuse_people, takes_dags, view};
 use crate::adaptor::{Call, Changed, Handlers, Write};
 
 const OF_DAGS: &str = "dagTarballVersion";
@@ -50,6 +50,7 @@ impl Write<FinalizeDeploy> for Handlers {
         drop(db); // nobody holds a connection while an archive is read
         if is_new && deploy.status == DeployStatus::Initialized {
             archive::check(call.app, &deploy.id, &version, field(deploy.kind)).await?;
+            call.found_good(&version);
         }
         Ok(())
     }
@@ -84,6 +85,8 @@ async fn finalize(
     version: Option<&TarballVersion>,
 ) -> Result<()> {
     let by = &deploy.id;
+    let deployment = deployments::get(w, call.granted).await?;
+    refuse_people(call, &deployment)?;
     match wanted {
         Wanted::Nothing => {}
         Wanted::Removal => tarballs::make_current(w, deploy, by, None, call.now).await?,
@@ -93,8 +96,10 @@ async fn finalize(
                 let message = "is of another deploy, and not current any more; roll back to that deploy";
                 return Err(Error::field("constraint", field(deploy.kind), message));
             }
+            // It was another deploy's when this call began, and has been let go since.
+            Known::No if !call.was_found_good(version) => return Err(archive::unknown(field(deploy.kind))),
             Known::No => {
-                if !takes_dags(&deployments::get(w, call.granted).await?) {
+                if !takes_dags(&deployment) {
                     return Err(dags_are_off(field(deploy.kind)));
                 }
                 tarballs::insert(w, deploy, version, call.now).await?;

@@ -94,8 +94,7 @@ impl Write<UpdateDeploy> for Handlers {
     async fn write(call: &Call<'_, UpdateDeploy>, w: &Writing) -> Result<Changed<Deploy>> {
         let id = &call.path.deploy_id;
         let deploy = deploys::get_for_good(w, call.granted, id).await?;
-        let description = call.body.description.as_ref().or(deploy.description.as_ref());
-        let description = description.map(String::as_str).unwrap_or_default();
+        let description = call.body.description.as_deref().or(deploy.description.as_deref());
         deploys::describe(w, &deploy, description, &call.stamp()).await?;
         Ok(Changed::new(view(deploys::get(w, call.granted, id).await?), "deploy", id))
     }
