@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -142,8 +143,12 @@ impl Machine {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
+        self.command_for(self.dest().as_os_str(), arguments)
+    }
+
+    fn command_for(&self, dest: &OsStr, arguments: &[&str]) -> Command {
         let mut command = command(&["agent", "sync", "--dest"]);
-        command.arg(self.dest()).args(arguments);
+        command.arg(dest).args(arguments);
         command.env("AIRLOCK_URL", &self.url).env("AIRLOCK_TOKEN", TOKEN).env("AIRLOCK_DEPLOYMENT", DEPLOYMENT);
         command
     }
@@ -206,6 +211,19 @@ fn the_folder_is_what_was_deployed() {
         |request: &String| request.lines().find_map(|line| line.strip_prefix("if-none-match: ").map(str::to_owned));
     let known: Vec<_> = requests.iter().map(known).collect();
     assert_eq!(known, [None, Some("\"1\"".into()), Some("\"1\"".into())]);
+}
+
+/// As a shell completes it.
+#[test]
+fn a_slash_at_the_end_of_the_folder_says_nothing() {
+    let gate = Gate::new(bundle("\"1\"", &[("a.py", "one")]));
+    let machine = Machine::of(&gate);
+    for expected in ["is now \"1\": 1 files, 3 bytes", "is up to date"] {
+        let dest = format!("{}/", machine.dest().display());
+        let said = Ran::new(machine.command_for(dest.as_ref(), &[])).out();
+        assert_eq!(said, format!("{} {expected}\n", machine.dest().display()));
+    }
+    assert_eq!(machine.file("a.py").as_deref(), Some("one"));
 }
 
 /// Who has begun to read a version goes on reading it, also after one more; the one before that is

@@ -170,8 +170,6 @@ on_both! {
         assert_eq!(again, first);
         assert_eq!(served(&world).await, Some(dags("2")), "the older deploy does not come back");
         finalize(&world, &first, json!({"dagTarballVersion": two})).await.expect(400);
-        let closed = world.put(&url_of_finished(&world, &first), &dags("3")).await;
-        assert_eq!(closed.status, 403, "the link was altered");
     }
 
     /// A deploy that is finished takes no upload any more, nor does one whose Deployment is gone.
@@ -417,6 +415,7 @@ on_both! {
     async fn a_deploy_is_described(world) {
         let (made, _) = deploy(&world, &dags("1")).await;
         let path = world.deploys(&format!("/{}", id(&made)));
+        assert!(world.post(&path, json!({})).await.expect(200).get("description").is_none(), "as it was");
         let updated = world.post(&path, json!({"description": "why"})).await.expect(200);
         assert_eq!((&updated["description"], &updated["status"]), (&json!("why"), &json!("DEPLOYED")));
         assert_eq!(world.post(&path, json!({})).await.expect(200)["description"], "why");
@@ -428,11 +427,17 @@ on_both! {
         world.invite("ada@example.org", "ORGANIZATION_OWNER").await;
         let session = world.sign_in("ada@example.org").await;
         let (first, _) = deploy(&world, &dags("1")).await;
+        let made = create(&world, json!({"type": "DAG_ONLY"})).await;
+        let version = world.upload(&made, &dags("begun before")).await;
         set(&world, &[("isCicdEnforced", json!(true))]).await;
         let body = json!({"type": "DAG_ONLY"});
         world.call(Some(&session), "POST", &world.deploys(""), &body).await.expect(403);
         let rollback = world.deploys(&format!("/{}/rollback", id(&first)));
         world.call(Some(&session), "POST", &rollback, &json!({})).await.expect(403);
+        let path = world.deploys(&format!("/{}/finalize", id(&made)));
+        world.call(Some(&session), "POST", &path, &json!({"dagTarballVersion": version})).await.expect(403);
+        assert_eq!(served(&world).await, Some(dags("1")));
+        finalize(&world, &made, json!({"dagTarballVersion": version})).await.expect(200);
         deploy(&world, &dags("2")).await;
         set(&world, &[("isCicdEnforced", json!(false))]).await;
         world.call(Some(&session), "POST", &world.deploys(""), &body).await.expect(200);
@@ -515,26 +520,48 @@ on_both! {
         assert_eq!(world.send(request.body(Body::from(dags("1"))).expect("a request")).await.status, 201);
     }
 
+    /// An upload that is under way ends with its link.
+    async fn an_upload_ends_with_its_link(world) {
+        let made = create(&world, json!({"type": "DAG_ONLY"})).await;
+        world.clock.advance(3599);
+        let path = url(&made).strip_prefix("http://127.0.0.1:8888").expect("ours");
+        let never = futures_util::stream::pending::<std::io::Result<Vec<u8>>>();
+        let request = Request::put(path).header("x-ms-blob-type", "BlockBlob").body(Body::from_stream(never));
+        let ended = world.send(request.expect("a request")).await;
+        assert!(ended.message().contains("the link has expired"), "{}", ended.json);
+        ended.expect(400);
+    }
+
+    /// What becomes current while the storage is tidied up stays there.
+    async fn a_deploy_beside_the_sweep_stays(world) {
+        let tidy = async { loop { world.app.tidy_bundles().await.expect("tidy"); tokio::task::yield_now().await; } };
+        let deploys = async {
+            for number in 0..30 {
+                let bytes = dags(&number.to_string());
+                deploy(&world, &bytes).await;
+                assert_eq!(served(&world).await, Some(bytes));
+            }
+        };
+        tokio::select! { () = tidy => {}, () = deploys => {} }
+        world.app.tidy_bundles().await.expect("tidy");
+        assert_eq!(served(&world).await, Some(dags("29")));
+    }
+
     /// A deploy that nobody finalizes is given up after a day.
     async fn an_unfinished_deploy_is_given_up(world) {
         let made = create(&world, json!({"type": "DAG_ONLY"})).await;
         let version = world.upload(&made, &dags("1")).await;
+        let path = world.deploys(&format!("/{}", id(&made)));
         world.clock.advance(86_400);
         world.app.tidy_bundles().await.expect("tidy");
+        assert_eq!(world.get(&path).await.expect(200)["status"], "INITIALIZED");
         world.clock.advance(1);
         world.app.tidy_bundles().await.expect("tidy");
-        let path = world.deploys(&format!("/{}", id(&made)));
         assert_eq!(world.get(&path).await.expect(200)["status"], "FAILED");
         let late = finalize(&world, &made, json!({"dagTarballVersion": version})).await;
         assert!(late.message().contains("within a day"), "{}", late.json);
         late.expect(400);
     }
-}
-
-/// The link that a deploy had, with another end: that of one who guesses.
-fn url_of_finished(world: &World, deploy: &Value) -> String {
-    let _ = world;
-    format!("/uploads/{}/dags?se=1767229200&sig=AAAA", id(deploy))
 }
 
 /// Objects in a folder, by their paths.
@@ -675,11 +702,22 @@ async fn what_is_too_large_is_refused() {
     let broken = request.body(Body::from_stream(futures_util::stream::iter(pieces)));
     world.send(broken.expect("a request")).await.expect(400);
     assert_eq!(objects(folder.path()), [""; 0]);
-    for number in 0..3 {
+    for number in 0..2 {
         assert_eq!(put_block(&world, url(&made), &number.to_string(), &vec![0; 9 << 20]).await.status, 201);
     }
     put_list(&world, url(&made), &["0", "1"]).await.expect(413);
-    put_block(&world, url(&made), "3", b"x").await.expect(409);
+    put_block(&world, url(&made), "2", &vec![0; 3 << 20]).await.expect(409);
+    assert_eq!(put_block(&world, url(&made), "0", &vec![0; 10 << 20]).await.status, 201, "in its place");
+    put_list(&world, url(&made), &["0"]).await.expect_own(201);
+    put_list(&world, url(&made), &["0"]).await.expect_own(201);
+    put_list(&world, url(&made), &["1"]).await.expect(409);
+    assert_eq!(objects(folder.path()).len(), 4, "twice as much as an archive may have, in blocks and in archives");
+    let made = create(&world, json!({"type": "DAG_ONLY"})).await;
+    for _ in 0..8 {
+        world.upload(&made, b"x").await;
+    }
+    world.put(url(&made), b"x").await.expect(409);
+    let made = create(&world, json!({"type": "DAG_ONLY"})).await;
 
     for unfit in [archive(&[("a", &"x".repeat(1001))]), archive(&[("a", ""), ("b", ""), ("c", ""), ("d", "")])] {
         let version = world.upload(&made, &unfit).await;
@@ -695,6 +733,29 @@ async fn a_lost_archive_is_a_fault_of_ours() {
     deploy(&world, &dags("1")).await;
     std::fs::remove_dir_all(folder.path().join("archives")).expect("lost");
     assert_eq!(ask(&world, "GET", &world.owner, "/dags", &[]).await.status, 503);
+}
+
+/// An archive that nobody takes is given up, so that its place is another's again.
+#[tokio::test]
+async fn a_download_that_rests_is_given_up() {
+    use futures_util::StreamExt;
+    let mut settings = Settings::default();
+    settings.gate.calls_per_token = 1;
+    settings.gate.stall_timeout = Duration::from_millis(300);
+    let world = World::with_settings(Database::sqlite(), settings).await;
+    deploy(&world, &archive_of([("data.bin", &noise(1 << 20)[..])])).await;
+    let (_, agent) = world.agent_token("edge").await;
+    for token in [&agent, &world.owner] {
+        let uri = format!("/d/{}/bundles/dags", world.deployment);
+        let request = Request::get(uri).header("authorization", format!("Bearer {token}")).body(Body::empty());
+        let answer = world.open(request.expect("a request")).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(ask(&world, "GET", token, "/dags", &[]).await.status, 429, "it has one under way");
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        assert_eq!(ask(&world, "GET", token, "/dags", &[]).await.status, 200);
+        let pieces: Vec<_> = answer.into_body().into_data_stream().collect().await;
+        assert!(pieces.last().is_some_and(Result::is_err), "it broke off");
+    }
 }
 
 /// An archive on its way is cut when the token ends that it was asked for with.

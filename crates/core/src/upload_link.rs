@@ -116,7 +116,9 @@ mod tests {
         let keys = Keyring::parse(old.expose_secret()).expect("a generated key");
         let (one, now) = (DeployId::from("cone"), Time::from_micros(1_000_000_000_000));
         let link = UploadLink::sign(&keys, &one, Part::Dags, now.plus_seconds(60));
-        assert!(opened(&keys, &link, now).is_ok_and(|open| *open.deploy() == one && open.time_left(now).as_secs() == 60));
+        assert!(
+            opened(&keys, &link, now).is_ok_and(|open| *open.deploy() == one && open.time_left(now).as_secs() == 60)
+        );
         let bad = [
             link.replace("cone", "ctwo"),
             link.replace("/dags", "/bundle"),

@@ -99,9 +99,10 @@ async fn remove_unfinished(storage: &BundleStorage, before: Time) -> Result<()> 
 
 /// Removes a file that is so old. One that is gone, for it was finished meanwhile, is no fault.
 fn remove_before(entry: &DirEntry, before: SystemTime) -> io::Result<()> {
-    let removed = entry.metadata().and_then(|about| about.modified()).and_then(|modified| {
-        if modified < before { std::fs::remove_file(entry.path()) } else { Ok(()) }
-    });
+    let removed = entry
+        .metadata()
+        .and_then(|about| about.modified())
+        .and_then(|modified| if modified < before { std::fs::remove_file(entry.path()) } else { Ok(()) });
     removed.or_else(|cause| if cause.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(cause) })
 }
 

@@ -32,8 +32,8 @@ use base64::{
 };
 use http_body::Body as _;
 
-pub(crate) use self::under_way::Uploads;
 use self::under_way::Place;
+pub(crate) use self::under_way::Uploads;
 use crate::{
     App, allow_list, envelope, input, record,
     request::shown_path,
@@ -169,7 +169,8 @@ impl Upload<'_> {
             return Err(too_large(self.limit()));
         }
         // A block may be uploaded once more while it is read.
-        let changed = || Error::Conflict("a block was changed while the archive was put together; list them again".into());
+        let changed =
+            || Error::Conflict("a block was changed while the archive was put together; list them again".into());
         let pieces = pieces::at_most(size, self.storage().chain(keys), changed);
         self.keep(pieces, size).await
     }

@@ -54,3 +54,19 @@ async fn next(
     let piece = piece.map_err(|_| Error::field("type", "body", "broke off before its end"))?;
     Ok(Some((piece, body)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn more_than_was_said_breaks_off() {
+        for (limit, taken) in [(5, 2), (6, 3)] {
+            let pieces = stream::iter(["ab", "cd", "ef"]).map(|piece| Ok(Bytes::from(piece)));
+            let pieces = at_most(limit, Box::pin(pieces), || Error::Conflict("changed".into()));
+            let pieces: Vec<_> = pieces.collect().await;
+            assert_eq!(pieces.iter().filter(|piece| piece.is_ok()).count(), taken);
+            assert_eq!(pieces.last().is_some_and(Result::is_err), taken < 3);
+        }
+    }
+}
