@@ -5,14 +5,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Starts it, runs `use` with its URL, and ends it. */
-export async function withAirlock(use) {
+/** Starts it with more flags, runs `use` with its URL and what it said, and ends it. */
+export async function withAirlock(use, flags = [], env = {}) {
   const home = mkdtempSync(join(tmpdir(), 'airlock-e2e-'));
-  const argv = ['serve', '--listen', '127.0.0.1:0', '--data-dir', join(home, 'data')];
-  const server = spawn(process.env.AIRLOCK_BINARY, argv, { cwd: home, env: { PATH: process.env.PATH, HOME: home } });
+  const argv = ['serve', '--listen', '127.0.0.1:0', '--data-dir', join(home, 'data'), ...flags];
+  const server = spawn(process.env.AIRLOCK_BINARY, argv, { cwd: home, env: { PATH: process.env.PATH, HOME: home, ...env } });
   const ended = new Promise((done) => server.once('close', done));
   try {
-    return await use(await address(server));
+    const { url, said } = await address(server);
+    return await use(url, said);
   } finally {
     server.kill();
     await ended;
@@ -27,7 +28,7 @@ function address(server) {
     const listen = (text) => {
       said += text;
       const url = /curl .*'(http:\/\/[^/]+)\//.exec(said)?.[1];
-      if (url) done(url);
+      if (url) done({ url, said });
     };
     server.stdout.on('data', listen);
     server.stderr.on('data', listen);

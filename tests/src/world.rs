@@ -415,6 +415,7 @@ const TABLES: &[&str] = &[
     "logins",
     "sessions",
     "authorization_codes",
+    "identities",
     "agent_tokens",
     "agents",
 ];

@@ -18,7 +18,8 @@ use std::{
 
 use airlock_core::{address::Ranges, catalogue::Catalogue, login::redirect};
 use airlock_server::{
-    AllowedRanges, BundleStorage, DeploySettings, GateSettings, LogSettings, LoginSettings, RateLimits, Settings,
+    AllowedRanges, BundleStorage, DeploySettings, GateSettings, LogSettings, LoginSettings, OidcSettings, RateLimits,
+    Settings,
 };
 use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
@@ -160,6 +161,62 @@ pub(crate) struct ServerSettings {
     /// After how many days a user must sign in again when nothing has renewed their session meanwhile.
     #[arg(long, env = "AIRLOCK_SESSION_IDLE_DAYS", value_name = "DAYS", default_value_t = LoginSettings::default().session_idle_days, value_parser = days)]
     session_idle_days: u32,
+
+    /// The identity provider at which users sign in, by OpenID Connect: its issuer, exactly as it
+    /// calls itself. Without it, users sign in with a password. Its redirect address for this server
+    /// is the public URL and /oauth2/callback.
+    #[arg(long, env = "AIRLOCK_OIDC_ISSUER", value_name = "URL", value_parser = issuer)]
+    oidc_issuer: Option<String>,
+
+    /// What the identity provider calls this server.
+    #[arg(long, env = "AIRLOCK_OIDC_CLIENT_ID", value_name = "ID", requires = "oidc_issuer")]
+    oidc_client_id: Option<String>,
+
+    /// The secret that the identity provider gave this server. Give it by the environment or by a
+    /// file: flags can be seen by other users of the machine.
+    #[arg(
+        long,
+        env = "AIRLOCK_OIDC_CLIENT_SECRET",
+        value_name = "SECRET",
+        hide_env_values = true,
+        conflicts_with = "oidc_client_secret_file"
+    )]
+    oidc_client_secret: Option<SecretString>,
+
+    /// The file of that secret.
+    #[arg(long, env = "AIRLOCK_OIDC_CLIENT_SECRET_FILE", value_name = "FILE")]
+    oidc_client_secret_file: Option<PathBuf>,
+
+    /// What the identity provider is asked for, with spaces between.
+    #[arg(long, env = "AIRLOCK_OIDC_SCOPES", value_name = "SCOPES", default_value = "openid profile email")]
+    oidc_scopes: String,
+
+    /// The claim of the identity provider that lists a user's groups. Each group becomes a team, which
+    /// only the provider manages; at each login users enter and leave those teams. Without it, teams
+    /// are managed here.
+    #[arg(long, env = "AIRLOCK_OIDC_GROUPS_CLAIM", value_name = "CLAIM")]
+    oidc_groups_claim: Option<String>,
+
+    /// The domains of e-mail addresses that may sign in at the identity provider, with commas between;
+    /// without it, all.
+    #[arg(
+        long,
+        env = "AIRLOCK_OIDC_EMAIL_DOMAINS",
+        value_name = "DOMAINS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    oidc_email_domains: String,
+
+    /// Whether an e-mail address is believed that the identity provider does not call verified. Only for
+    /// a provider where nobody can choose their own address.
+    #[arg(long, env = "AIRLOCK_OIDC_UNVERIFIED_EMAIL", value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set)]
+    oidc_unverified_email: bool,
+
+    /// Whether whoever signs in at the identity provider without an invite becomes a member of the
+    /// Organization. Otherwise they are refused.
+    #[arg(long, env = "AIRLOCK_OIDC_JOIN", value_name = "BOOL", default_value_t = false, action = clap::ArgAction::Set)]
+    oidc_join: bool,
 
     /// A TOML file that says what clusters and Deployments can be made of, which is what clients
     /// offer; without it, what `airlock catalogue` prints.
@@ -327,6 +384,29 @@ impl ServerSettings {
         }
     }
 
+    /// The identity provider, if there is one.
+    pub(crate) fn oidc(&self) -> anyhow::Result<Option<OidcSettings>> {
+        let Some(issuer) = &self.oidc_issuer else { return Ok(None) };
+        let client_id = self.oidc_client_id.clone().context("--oidc-issuer needs --oidc-client-id")?;
+        let read = |file: &PathBuf| {
+            let text = std::fs::read_to_string(file);
+            let text = text.with_context(|| format!("the client secret {} cannot be read", file.display()))?;
+            Ok::<_, anyhow::Error>(SecretString::from(text.trim().to_owned()))
+        };
+        let from_file = self.oidc_client_secret_file.as_ref().map(read).transpose()?;
+        let domains = self.oidc_email_domains.split(',').map(str::trim).filter(|domain| !domain.is_empty());
+        Ok(Some(OidcSettings {
+            issuer: issuer.clone(),
+            client_id,
+            client_secret: self.oidc_client_secret.clone().or(from_file),
+            scopes: self.oidc_scopes.clone(),
+            groups_claim: self.oidc_groups_claim.clone(),
+            email_domains: domains.map(str::to_owned).collect(),
+            unverified_email: self.oidc_unverified_email,
+            join: self.oidc_join,
+        }))
+    }
+
     /// Where clients reach the server, which listens at this address; without a slash at the end.
     pub(crate) fn public_url(&self, listening: SocketAddr) -> String {
         let public_url = self.public_url.clone().unwrap_or_else(|| {
@@ -372,6 +452,7 @@ impl ServerSettings {
                 redirect_uris: self.login_redirect_uris.0.clone(),
                 session_days: self.session_days,
                 session_idle_days: self.session_idle_days,
+                oidc: self.oidc()?,
             },
             catalogue: self.catalogue.clone().unwrap_or_else(|| Arc::new(Catalogue::built_in())),
             gate: GateSettings {
@@ -408,6 +489,15 @@ fn lease(text: &str) -> Result<u64, String> {
 fn seconds(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
     number.ok_or_else(|| "expected a number of seconds from 1 to 86400".into())
+}
+
+/// The issuer of an identity provider. Without https anybody on the way could be the provider.
+fn issuer(text: &str) -> Result<String, String> {
+    let is_https = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
+    if (is_https || redirect::is_loopback(text)) && redirect::is_sane(text) {
+        return Ok(text.to_owned());
+    }
+    Err("expected the https:// URL of an identity provider".into())
 }
 
 fn days(text: &str) -> Result<u32, String> {

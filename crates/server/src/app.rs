@@ -73,7 +73,7 @@ impl App {
             airflows: Remembered::new(airflow::REMEMBERED),
             allow_lists: Remembered::new(allow_list::REMEMBERED),
             limits: Limits::new(&settings.rate_limits),
-            login: Login::new(&env),
+            login: Login::new(&settings.login, &env),
             usage: Usage::default(),
             refusals: Refusals::new(metrics.refusals()),
             logs: Logs::new(&settings.logs, metrics.logs()),

@@ -3,6 +3,7 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use airlock_core::{address::Ranges, catalogue::Catalogue};
+use secrecy::SecretString;
 
 use crate::storage::BundleStorage;
 
@@ -73,11 +74,34 @@ pub struct LoginSettings {
     pub session_days: u32,
     /// After how many days a user must sign in again when nothing has renewed their session meanwhile.
     pub session_idle_days: u32,
+    /// The identity provider at which users sign in; with passwords, here, when absent.
+    pub oidc: Option<OidcSettings>,
+}
+
+/// An identity provider that speaks OpenID Connect, and what is believed of it.
+#[derive(Clone, Debug)]
+pub struct OidcSettings {
+    /// Its issuer: where its description is, before `/.well-known/openid-configuration`.
+    pub issuer: String,
+    /// What it calls this server.
+    pub client_id: String,
+    /// The secret that it gave this server, if it gave one.
+    pub client_secret: Option<SecretString>,
+    /// What it is asked for, with spaces between.
+    pub scopes: String,
+    /// The claim with a user's groups, each of which is a team; absent: teams are managed here.
+    pub groups_claim: Option<String>,
+    /// The domains of e-mail addresses that may sign in; all when empty.
+    pub email_domains: Vec<String>,
+    /// Whether an address that it does not call verified is believed.
+    pub unverified_email: bool,
+    /// Whether somebody without an invite becomes a member of the Organization.
+    pub join: bool,
 }
 
 impl Default for LoginSettings {
     fn default() -> Self {
-        Self { redirect_uris: Vec::new(), session_days: 30, session_idle_days: 7 }
+        Self { redirect_uris: Vec::new(), session_days: 30, session_idle_days: 7, oidc: None }
     }
 }
 

@@ -45,3 +45,13 @@ CREATE TABLE authorization_codes (
 );
 CREATE INDEX authorization_codes_of_user ON authorization_codes (user_id);
 CREATE INDEX authorization_codes_by_end ON authorization_codes (end_at);
+
+-- What an identity provider calls a user. It gives the name to nobody else, unlike an e-mail address.
+CREATE TABLE identities (
+    issuer  TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users (id),
+    PRIMARY KEY (issuer, subject),
+    UNIQUE (issuer, user_id)
+);
+CREATE INDEX identities_of_user ON identities (user_id);

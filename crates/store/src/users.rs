@@ -195,6 +195,7 @@ pub async fn delete(w: &Writing, user: &User) -> Result<()> {
         "DELETE FROM sessions WHERE user_id = $1",
         "DELETE FROM logins WHERE user_id = $1",
         "DELETE FROM passwords WHERE user_id = $1",
+        "DELETE FROM identities WHERE user_id = $1",
         "DELETE FROM users WHERE id = $1",
     ] {
         w.conn().execute(sql, params![&user.id]).await?;

@@ -15,8 +15,9 @@ use axum::{
 use secrecy::SecretString;
 
 use super::{
-    CLIENT, form_token,
+    CLIENT, CODE, form_token,
     page::{self, Again},
+    provider::flow,
     request::{AuthorizationRequest, Refused},
     sign_in::arrive,
 };
@@ -29,10 +30,7 @@ use crate::{
 };
 
 /// What the audit log calls this.
-const OPERATION: &str = "SignIn";
-
-/// For how many seconds a code can be redeemed. RFC 6749 section 4.1.2 wants ten minutes at the most.
-const CODE: i64 = 60;
+pub(super) const OPERATION: &str = "SignIn";
 
 /// What is said of an unknown address as of a wrong password, and as of a network that the Organization
 /// does not allow: otherwise passwords could be tried from outside.
@@ -43,15 +41,23 @@ const LONGEST: usize = 254;
 
 pub(super) async fn show(State(app): State<App>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let shown = AuthorizationRequest::read(&app, query(&parts))
-        .and_then(|asked| Ok(page::sign_in(&app, &parts, &asked.destination, &Again::default())?));
-    shown.unwrap_or_else(|refused| refuse(&parts, refused))
+    let shown = async {
+        let asked = AuthorizationRequest::read(&app, query(&parts))?;
+        Ok(match &app.login.provider {
+            Some(provider) => flow::begin(&app, provider, &parts).await?,
+            None => page::sign_in(&app, &parts, &asked.destination, &Again::default())?,
+        })
+    };
+    shown.await.unwrap_or_else(|refused| refuse(&parts, refused))
 }
 
 pub(super) async fn submit(State(app): State<App>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let answer = async {
         let asked = AuthorizationRequest::read(&app, query(&parts))?;
+        if app.login.provider.is_some() {
+            return Err(Error::Denied("users of this server sign in at its identity provider".into()).into());
+        }
         let form = Form::read(&parts.headers, body).await?;
         answer(&app, &parts, &asked, &form).await.map_err(Refused::Here)
     };
@@ -62,7 +68,7 @@ fn query(parts: &Parts) -> &str {
     parts.uri.query().unwrap_or_default()
 }
 
-fn refuse(parts: &Parts, refused: Refused) -> Response {
+pub(super) fn refuse(parts: &Parts, refused: Refused) -> Response {
     match refused {
         Refused::Here(error) => page::refused(parts, &error),
         Refused::There(location) => go(location),
@@ -70,7 +76,7 @@ fn refuse(parts: &Parts, refused: Refused) -> Response {
 }
 
 /// Sends the browser on, by a GET whatever this was (RFC 9700 section 4.12).
-fn go(location: HeaderValue) -> Response {
+pub(super) fn go(location: HeaderValue) -> Response {
     let headers = [
         (header::LOCATION, location),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -168,7 +174,7 @@ async fn is_password(app: &App, known: Option<&Password>, password: SecretString
 }
 
 /// Notes who could not sign in. What was typed is not kept: people type passwords into the wrong field.
-fn note_refusal(app: &App, parts: &Parts, known: Option<&Password>, error: &Error) {
+pub(super) fn note_refusal(app: &App, parts: &Parts, known: Option<&Password>, error: &Error) {
     let entry = Entry {
         organization: known.map(|known| known.organization.clone()),
         entity_type: known.map(|_| "user".into()),

@@ -5,11 +5,14 @@
 //! authorization request. Another site can send the form, but knows no signature for that cookie.
 
 use airlock_contract::Time;
-use airlock_core::{Error, Result};
-use axum::http::{HeaderMap, HeaderValue, header};
+use airlock_core::Result;
+use axum::http::{HeaderMap, HeaderValue};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use super::cookie;
 use crate::App;
+
+const NAME: &str = "airlock-sign-in";
 
 /// For how many seconds a page can be filled in.
 const GOOD_FOR: i64 = 15 * 60;
@@ -32,8 +35,7 @@ impl FormToken {
             browser(app, headers).map_or_else(|| URL_SAFE_NO_PAD.encode(app.env.random::<32>()), str::to_owned);
         let end = app.env.now().plus_seconds(GOOD_FOR);
         let token = format!("{}.{}", end.as_micros(), app.keys.sign_form(&signed(&browser, query, end)));
-        let cookie = format!("{}={browser}; {}; Max-Age={GOOD_FOR}; HttpOnly; SameSite=Strict", name(app), place(app));
-        Ok(Self { cookie: HeaderValue::try_from(cookie).map_err(Error::internal)?, token })
+        Ok(Self { cookie: cookie::set(app, NAME, "/oauth2/authorize", &browser, "Strict", GOOD_FOR)?, token })
     }
 }
 
@@ -54,23 +56,8 @@ fn signed(browser: &str, query: &str, end: Time) -> String {
     format!("sign-in {browser} {} {query}", end.as_micros())
 }
 
-/// On https the name has the prefix that keeps other hosts of the domain from setting it (RFC 6265bis).
-fn name(app: &App) -> &'static str {
-    if is_secure(app) { "__Host-airlock-sign-in" } else { "airlock-sign-in" }
-}
-
-fn place(app: &App) -> &'static str {
-    if is_secure(app) { "Path=/; Secure" } else { "Path=/oauth2/authorize" }
-}
-
-fn is_secure(app: &App) -> bool {
-    app.settings.public_url.starts_with("https://")
-}
-
 /// What the browser's cookie holds, if it can be ours.
 fn browser<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
-    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|all| all.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let (_, value) = pairs.find(|(known, _)| *known == name(app))?;
+    let value = cookie::get(app, headers, NAME)?;
     (value.len() == 43 && URL_SAFE_NO_PAD.decode(value).is_ok()).then_some(value)
 }

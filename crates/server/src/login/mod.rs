@@ -6,16 +6,19 @@
 //! stay the same is in docs/adr/0009-sign-in.md.
 
 mod authorize;
+mod cookie;
 mod form_token;
 mod hashing;
 mod local_users;
 mod page;
+mod provider;
 mod request;
 mod sign_in;
 mod throttle;
 mod token;
 mod userinfo;
 
+use airlock_core::Env;
 use axum::{
     Router,
     http::header,
@@ -23,7 +26,11 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{App, router::fixed_json, settings::Settings};
+use crate::{
+    App,
+    router::fixed_json,
+    settings::{LoginSettings, Settings},
+};
 
 pub use local_users::{add_user, remove_password, set_password, sign_out};
 pub use sign_in::sign_in;
@@ -34,15 +41,24 @@ const CLIENT: &str = "airlock-cli";
 /// What is made of a login: who the user is, and a refresh token. Nothing else can be asked for.
 const SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
+/// For how many seconds a code can be redeemed. RFC 6749 section 4.1.2 wants ten minutes at the most.
+const CODE: i64 = 60;
+
 /// What signing in needs in memory.
 pub(crate) struct Login {
     pub(crate) hashing: hashing::Hashing,
     pub(crate) throttle: throttle::Throttle,
+    /// Where users sign in, if not here.
+    pub(crate) provider: Option<provider::Provider>,
 }
 
 impl Login {
-    pub(crate) fn new(env: &airlock_core::Env) -> Self {
-        Self { hashing: hashing::Hashing::new(), throttle: throttle::Throttle::new(env) }
+    pub(crate) fn new(settings: &LoginSettings, env: &Env) -> Self {
+        Self {
+            hashing: hashing::Hashing::new(),
+            throttle: throttle::Throttle::new(env),
+            provider: settings.oidc.as_ref().map(|settings| provider::Provider::new(settings, env)),
+        }
     }
 }
 
@@ -54,6 +70,7 @@ pub(crate) fn routes(app: &App) -> Router {
         .route("/.well-known/oauth-authorization-server", fixed_json(metadata(&app.settings)));
     Router::new()
         .route("/oauth2/authorize", get(authorize::show).post(authorize::submit))
+        .route("/oauth2/callback", get(provider::flow::callback))
         .route("/oauth2/oauth/token", post(token::token))
         .route("/oauth2/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .route("/oauth2/login.css", get(async move || style))

@@ -98,6 +98,8 @@ fn page(status: StatusCode, template: &impl Template, forms: &str) -> Result<Res
     let html = template.render().map_err(Error::internal)?;
     let mut response = (status, html).into_response();
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    response.headers_mut().extend(ALWAYS.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    for (name, value) in ALWAYS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
     Ok(response)
 }

@@ -5,6 +5,7 @@
 //! codes, sessions, logins.
 
 mod codes;
+mod identities;
 mod local_users;
 mod logins;
 mod passwords;
@@ -19,6 +20,7 @@ use crate::{
 };
 
 pub use codes::{Code, NewCode, code, keep_code, redeem_code};
+pub use identities::{Identity, bind_identity, keep_in_teams, lock_organization, user_anywhere, user_of_identity};
 pub use local_users::add_user;
 pub use logins::{
     Login, LoginId, NewLogin, end_login, end_logins_of, end_session, holder_of_session, keep_login,
