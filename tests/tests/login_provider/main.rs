@@ -159,10 +159,9 @@ async fn a_wrong_id_token_lets_nobody_in() {
                 (json!({"email_verified": null}), "does not say that ada@example.org is verified"),
                 (json!({"email": "eve@example.org"}), "nobody with the address eve@example.org"),
             ] {
-                let mut says = provider.says();
-                says.userinfo = json!({"sub": claims.get("sub").cloned().unwrap_or(json!("subject-1"))});
-                says.claims = claims;
-                drop(says);
+                let subject = claims.get("sub").cloned().unwrap_or(json!("subject-1"));
+                provider.says().userinfo = json!({"sub": subject});
+                provider.says().claims = claims;
                 assert_refused(&sign_in(world, provider).await, 403, why);
             }
             provider.says().claims = json!({});
