@@ -55,5 +55,7 @@ pub use login::{add_user, remove_password, set_password, sign_in, sign_out};
 pub use metrics::markdown as metrics_markdown;
 pub use observe::RouteName;
 pub use router::router;
-pub use settings::{AllowedRanges, DeploySettings, GateSettings, LogSettings, LoginSettings, OidcSettings, RateLimits, Settings};
+pub use settings::{
+    AllowedRanges, DeploySettings, GateSettings, LogSettings, LoginSettings, OidcSettings, RateLimits, Settings,
+};
 pub use storage::BundleStorage;
