@@ -16,7 +16,8 @@ fuzz_target!(|text: &str| {
     assert!(path.is_ascii() && path.len() <= 4096);
     assert!(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].contains(&method), "{method}");
     let below = |path: &str| {
-        path == "/bundles" || ["/edge_worker/v1/", "/execution/", "/bundles/"].iter().any(|start| path.starts_with(start))
+        path == "/bundles"
+            || ["/edge_worker/v1/", "/execution/", "/bundles/"].iter().any(|start| path.starts_with(start))
     };
     assert!(below(path), "{path}");
 

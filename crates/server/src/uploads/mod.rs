@@ -212,7 +212,7 @@ impl Upload<'_> {
         room: &Slot<DeployId>,
     ) -> Result<()> {
         if there.len() >= most || there.try_fold(room.sum(), u64::checked_add).is_none_or(|sum| sum > self.most()) {
-            return Err(Error::Conflict(format!("the deploy has too many {what}; create another").into()));
+            return Err(Error::Conflict(format!("the deploy has too many {what}; create another")));
         }
         Ok(())
     }
