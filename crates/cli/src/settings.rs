@@ -24,7 +24,7 @@ use airlock_server::{
 use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::Cli;
 
@@ -334,7 +334,6 @@ pub(crate) enum LogFormat {
 
 impl ServerSettings {
     pub(crate) fn location(&self) -> Location {
-        use secrecy::ExposeSecret;
         match &self.database_url {
             Some(url) => Location::Postgres(url.expose_secret().to_owned()),
             None => Location::Sqlite(self.data_dir.join("airlock.db")),
@@ -391,17 +390,28 @@ impl ServerSettings {
         let read = |file: &PathBuf| {
             let text = std::fs::read_to_string(file);
             let text = text.with_context(|| format!("the client secret {} cannot be read", file.display()))?;
+            anyhow::ensure!(!text.trim().is_empty(), "the client secret {} is empty", file.display());
             Ok::<_, anyhow::Error>(SecretString::from(text.trim().to_owned()))
         };
         let from_file = self.oidc_client_secret_file.as_ref().map(read).transpose()?;
+        let client_secret = self.oidc_client_secret.clone().or(from_file);
+        let is_empty = |secret: &SecretString| secret.expose_secret().is_empty();
+        anyhow::ensure!(!client_secret.as_ref().is_some_and(is_empty), "--oidc-client-secret is empty");
+        // OpenID Connect Core section 3.1.2.1: without it there is no ID token.
+        let has_openid = self.oidc_scopes.split(' ').any(|scope| scope == "openid");
+        anyhow::ensure!(has_openid, "--oidc-scopes must have openid");
         let domains = self.oidc_email_domains.split(',').map(str::trim).filter(|domain| !domain.is_empty());
+        let email_domains: Vec<String> = domains.map(str::to_owned).collect();
+        // Nobody means everybody who writes this.
+        let limits_none = email_domains.is_empty() && !self.oidc_email_domains.is_empty();
+        anyhow::ensure!(!limits_none, "--oidc-email-domains names no domain");
         Ok(Some(OidcSettings {
             issuer: issuer.clone(),
             client_id,
-            client_secret: self.oidc_client_secret.clone().or(from_file),
+            client_secret,
             scopes: self.oidc_scopes.clone(),
             groups_claim: self.oidc_groups_claim.clone(),
-            email_domains: domains.map(str::to_owned).collect(),
+            email_domains,
             unverified_email: self.oidc_unverified_email,
             join: self.oidc_join,
         }))
@@ -649,6 +659,29 @@ mod tests {
         let path = folder.path().join("airlock.toml");
         std::fs::write(&path, text).expect("written");
         (folder, path.display().to_string())
+    }
+
+    /// What would silently let nobody in, or everybody.
+    #[test]
+    fn an_identity_provider_is_set_up_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "\n").expect("written");
+        let path = path.display().to_string();
+        for (more, why) in [
+            (vec!["--oidc-scopes", "profile email"], "--oidc-scopes must have openid"),
+            (vec!["--oidc-client-secret", ""], "--oidc-client-secret is empty"),
+            (vec!["--oidc-client-secret-file", &path], "is empty"),
+            (vec!["--oidc-email-domains", " , "], "--oidc-email-domains names no domain"),
+        ] {
+            let all = [&["--oidc-issuer", "https://idp.example", "--oidc-client-id", "a"], more.as_slice()].concat();
+            let error = serve(&all).expect("read").oidc().expect_err(why);
+            assert!(error.to_string().contains(why), "{error}");
+        }
+        let all =
+            ["--oidc-issuer", "https://idp.example", "--oidc-client-id", "a", "--oidc-email-domains", "a.example, b"];
+        let oidc = serve(&all).expect("read").oidc().expect("good").expect("a provider");
+        assert_eq!(oidc.email_domains, ["a.example", "b"]);
     }
 
     #[test]

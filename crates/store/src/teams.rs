@@ -191,6 +191,15 @@ pub async fn members(db: &impl Reads, team: &Team, query: &ListTeamMembersQuery)
     filter.page(db, Member::COLUMNS, MEMBERS, "", &Page::of(query)).await
 }
 
+/// Whether anybody is in a team.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn has_members(db: &impl Reads, team: &Team) -> Result<bool> {
+    Ok(db.conn().count("SELECT COUNT(*) FROM team_members WHERE team_id = $1", params![&team.id]).await? > 0)
+}
+
 /// Adds users to a team. Answers with the place of the first that the Organization does not have,
 /// when there is one.
 ///

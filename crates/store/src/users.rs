@@ -209,8 +209,12 @@ pub async fn delete(w: &Writing, user: &User) -> Result<()> {
 ///
 /// Those of the database.
 pub async fn owners(db: &impl Reads, granted: &Granted<scope::Organization>) -> Result<i64> {
+    owners_of(db, granted.organization()).await
+}
+
+pub(crate) async fn owners_of(db: &impl Reads, organization: &OrganizationId) -> Result<i64> {
     let sql = "SELECT COUNT(*) FROM users t WHERE t.organization_id = $1 AND t.status = 'ACTIVE' AND EXISTS \
                (SELECT 1 FROM role_bindings b WHERE b.role = 'ORGANIZATION_OWNER' AND (b.holder_id = t.id \
                OR b.holder_id IN (SELECT m.team_id FROM team_members m WHERE m.user_id = t.id)))";
-    db.conn().count(sql, params![granted.organization()]).await
+    db.conn().count(sql, params![organization]).await
 }

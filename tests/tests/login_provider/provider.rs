@@ -1,6 +1,9 @@
 //! An identity provider that says whatever a test wants.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use airlock_core::login::pkce::challenge_of;
 use axum::{
@@ -23,12 +26,16 @@ use serde_json::{Map, Value, json};
 pub(crate) const CLIENT: &str = "airlock:1";
 pub(crate) const SECRET: &str = "s&cret";
 
+/// A secret among its keys, which is none as everybody can have it.
+const SERVED: &str = "AAAA";
+
 /// How an ID token is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signed {
     Well,
     WithNone,
     WithThePublicKeyAsASecret,
+    WithTheServedSecret,
     ByAnother,
     WithAnUnknownName,
     NotAtAll,
@@ -51,8 +58,11 @@ pub(crate) struct Says {
     /// The endpoint that answers 500.
     pub(crate) broken: Option<&'static str>,
     pub(crate) issuer: Option<String>,
-    nonce: String,
-    challenge: String,
+    /// How often it was asked for its description, and for tokens.
+    pub(crate) described: u32,
+    pub(crate) redeemed: u32,
+    /// The nonces of the users who have come, by their challenges.
+    begun: HashMap<String, String>,
     now: i64,
 }
 
@@ -71,8 +81,9 @@ impl Provider {
             secret_in_body: false,
             broken: None,
             issuer: None,
-            nonce: String::new(),
-            challenge: String::new(),
+            described: 0,
+            redeemed: 0,
+            begun: HashMap::new(),
             now: 1_767_225_600, // when every test begins
         };
         let provider = Self(Arc::new(Mutex::new(says)));
@@ -93,8 +104,7 @@ impl Provider {
 
     /// A user has come with this.
     pub(crate) fn begin(&self, nonce: String, challenge: String) {
-        let mut says = self.says();
-        (says.nonce, says.challenge) = (nonce, challenge);
+        self.says().begun.insert(challenge, nonce);
     }
 
     /// From now on it signs with another key.
@@ -110,9 +120,9 @@ impl Provider {
 }
 
 impl Says {
-    fn id_token(&self) -> String {
+    fn id_token(&self, nonce: &str) -> String {
         let mut claims = json!({
-            "iss": self.url, "aud": CLIENT, "iat": self.now, "exp": self.now + 300, "nonce": self.nonce,
+            "iss": self.url, "aud": CLIENT, "iat": self.now, "exp": self.now + 300, "nonce": nonce,
             "sub": "subject-1", "email": "ada@example.org", "email_verified": true,
         });
         let all = claims.as_object_mut().expect("an object");
@@ -141,6 +151,10 @@ impl Says {
                 let key = EncodingKey::from_secret(self.key.public_key_pem().as_bytes());
                 encode(&header(Algorithm::HS256), &key)
             }
+            Signed::WithTheServedSecret => {
+                let secret = URL_SAFE_NO_PAD.decode(SERVED).expect("base64");
+                encode(&header(Algorithm::HS256), &EncodingKey::from_secret(&secret))
+            }
             Signed::ByAnother => encode(&header(Algorithm::ES256), &by(&KeyPair::generate().expect("a key"))),
             Signed::WithAnUnknownName => {
                 encode(&Header { kid: Some("other".into()), ..Header::new(Algorithm::ES256) }, &by(&self.key))
@@ -163,7 +177,8 @@ fn broken() -> Response {
 }
 
 async fn description(State(provider): State<Provider>) -> Response {
-    let says = provider.says();
+    let mut says = provider.says();
+    says.described += 1;
     if says.is_broken("description") {
         return broken();
     }
@@ -187,14 +202,15 @@ async fn keys(State(provider): State<Provider>) -> Response {
     let text = |range| URL_SAFE_NO_PAD.encode(&point[range]);
     answer(json!({"keys": [
         {"kty": "new", "kid": "passed over"},
-        {"kty": "oct", "kid": says.name, "k": "AAAA"},
+        {"kty": "oct", "kid": says.name, "k": SERVED},
         {"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": says.name, "x": text(1..33), "y": text(33..65)},
     ]}))
     .into_response()
 }
 
 async fn token(State(provider): State<Provider>, headers: HeaderMap, body: String) -> Response {
-    let says = provider.says();
+    let mut says = provider.says();
+    says.redeemed += 1;
     if says.is_broken("token") {
         return broken();
     }
@@ -210,12 +226,12 @@ async fn token(State(provider): State<Provider>, headers: HeaderMap, body: Strin
     };
     let is_right = field("code").as_deref() == Some("good")
         && field("grant_type").as_deref() == Some("authorization_code")
-        && field("redirect_uri").as_deref() == Some("http://127.0.0.1:8888/oauth2/callback")
-        && field("code_verifier").is_some_and(|verifier| challenge_of(&verifier) == says.challenge);
-    if !knows_secret || !is_right {
+        && field("redirect_uri").as_deref() == Some("http://127.0.0.1:8888/oauth2/callback");
+    let nonce = field("code_verifier").and_then(|verifier| says.begun.get(&challenge_of(&verifier)));
+    let (true, true, Some(nonce)) = (knows_secret, is_right, nonce) else {
         return (StatusCode::BAD_REQUEST, answer(json!({"error": "invalid_grant"}))).into_response();
-    }
-    answer(json!({"access_token": "at", "token_type": "Bearer", "id_token": says.id_token()})).into_response()
+    };
+    answer(json!({"access_token": "at", "token_type": "Bearer", "id_token": says.id_token(nonce)})).into_response()
 }
 
 async fn me(State(provider): State<Provider>, headers: HeaderMap) -> Response {

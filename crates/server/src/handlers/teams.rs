@@ -99,7 +99,11 @@ impl Write<UpdateTeam> for Handlers {
 impl Write<DeleteTeam> for Handlers {
     async fn write(call: &Call<'_, DeleteTeam>, w: &Writing) -> Result<Changed<()>> {
         roles::lock(w, call.granted).await?;
-        let record = find_own(call, w, &call.path.team_id).await?;
+        let record = find(call, w, &call.path.team_id).await?;
+        // A team that a group has left behind is nobody's any more.
+        if teams::has_members(w, &record).await? {
+            demand_own(call, &record)?;
+        }
         owners::keep_one(w, call.granted, teams::delete(w, &record)).await?;
         Ok(Changed::new((), "team", &record.id))
     }
@@ -165,14 +169,21 @@ async fn find<O: OfOrganization>(call: &Call<'_, O>, db: &impl Reads, id: &TeamI
 /// A team that nobody else manages.
 async fn find_own<O: OfOrganization>(call: &Call<'_, O>, db: &impl Reads, id: &TeamId) -> Result<Record> {
     let record = find(call, db, id).await?;
-    if record.is_idp_managed {
+    demand_own(call, &record)?;
+    Ok(record)
+}
+
+/// Demands that no identity provider manages a team. One that tells no groups any more manages none.
+fn demand_own<O: OfOrganization>(call: &Call<'_, O>, record: &Record) -> Result<()> {
+    let tells_groups = call.app.settings.login.oidc.as_ref().is_some_and(|oidc| oidc.groups_claim.is_some());
+    if record.is_idp_managed && tells_groups {
         return Err(Error::refused(format!(
             "the team {} is managed by the identity provider: change its name and members there; \
              only its roles are changed here",
             record.name
         )));
     }
-    Ok(record)
+    Ok(())
 }
 
 async fn check_name(

@@ -1,6 +1,6 @@
 //! `GET` and `POST /oauth2/authorize`: the user signs in, and the program gets a code.
 
-use airlock_contract::UserId;
+use airlock_contract::{OrganizationId, UserId};
 use airlock_core::{Error, Result, login::password, session::PlainCode};
 use airlock_store::{
     Stamp, Writing,
@@ -97,21 +97,21 @@ async fn answer(app: &App, parts: &Parts, asked: &AuthorizationRequest, form: &F
     let known = known(app, email).await?;
     if let Err(seconds) = counted {
         let error = Error::RateLimited(seconds);
-        note_refusal(app, parts, known.as_ref(), &error);
+        note_refusal(app, parts, Whom::of(known.as_ref()), &error);
         return Err(error);
     }
     let password = form.get("password")?.unwrap_or_default().into();
     let who = match prove(app, parts, known.as_ref(), password).await {
         Ok(who) => who,
         Err(error @ (Error::Unauthenticated(_) | Error::Denied(_))) => {
-            note_refusal(app, parts, known.as_ref(), &error);
+            note_refusal(app, parts, Whom::of(known.as_ref()), &error);
             return again(app, parts, asked, email);
         }
         Err(fault) => return Err(fault),
     };
     let code = PlainCode::new(&app.env);
     if let Err(error) = change::commit(app, &SignIn { app, parts, who, asked, code: &code }).await {
-        note_refusal(app, parts, Some(who), &error);
+        note_refusal(app, parts, Whom::of(Some(who)), &error);
         return Err(error);
     }
     app.login.throttle.remember(from, email);
@@ -173,12 +173,25 @@ async fn is_password(app: &App, known: Option<&Password>, password: SecretString
         .await
 }
 
+/// Whom an attempt to sign in is of, as far as that is known.
+#[derive(Clone, Copy)]
+pub(super) struct Whom<'a> {
+    pub(super) organization: Option<&'a OrganizationId>,
+    pub(super) user: Option<&'a UserId>,
+}
+
+impl<'a> Whom<'a> {
+    fn of(known: Option<&'a Password>) -> Self {
+        Self { organization: known.map(|known| &known.organization), user: known.map(|known| &known.user) }
+    }
+}
+
 /// Notes who could not sign in. What was typed is not kept: people type passwords into the wrong field.
-pub(super) fn note_refusal(app: &App, parts: &Parts, known: Option<&Password>, error: &Error) {
+pub(super) fn note_refusal(app: &App, parts: &Parts, whom: Whom<'_>, error: &Error) {
     let entry = Entry {
-        organization: known.map(|known| known.organization.clone()),
-        entity_type: known.map(|_| "user".into()),
-        entity_id: known.map(|known| known.user.to_string()),
+        organization: whom.organization.cloned(),
+        entity_type: whom.user.map(|_| "user".into()),
+        entity_id: whom.user.map(ToString::to_string),
         ..record::of(app, parts, OPERATION, app.env.now())
     };
     match error {

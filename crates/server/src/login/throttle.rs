@@ -109,6 +109,12 @@ impl Throttle {
         self.check(&self.of_account, &key.0)
     }
 
+    /// Counts an attempt of which only the address is known that it comes from. When there were too many,
+    /// the seconds to wait.
+    pub(crate) fn count_address(&self, from: Option<IpAddr>) -> Result<(), u64> {
+        self.check(&self.of_address, &Source::network(from).site())
+    }
+
     /// Remembers from where the owner of an account has signed in.
     pub(crate) fn remember(&self, from: Option<IpAddr>, email: &str) {
         self.known.insert(key(from, email), ());

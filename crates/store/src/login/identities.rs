@@ -38,28 +38,28 @@ pub async fn user_of_identity(db: &impl Reads, identity: &Identity<'_>) -> Resul
     db.conn().one(&sql, params![identity.issuer, identity.subject]).await
 }
 
-/// The user of an e-mail address; of several Organizations' the oldest.
+/// The users of an e-mail address, of which each Organization has one at the most; the oldest first.
 ///
 /// # Errors
 ///
 /// Those of the database.
-pub async fn user_anywhere(db: &impl Reads, address: &str) -> Result<Option<User>> {
-    let sql = format!(
-        "SELECT {} FROM {}{JOIN_SUBJECTS} WHERE t.address = $1 ORDER BY t.created_at, t.id LIMIT 1",
-        User::COLUMNS,
-        users::FROM
-    );
-    db.conn().one(&sql, params![&folded(address)]).await
+pub async fn users_anywhere(db: &impl Reads, address: &str) -> Result<Vec<User>> {
+    let sql = format!("{} ORDER BY t.created_at, t.id", users::select("t.address = $1"));
+    db.conn().all(&sql, params![&folded(address)]).await
 }
 
-/// Remembers what a provider calls a user. `false` when it calls the user something else.
+/// Remembers what a provider calls a user. `false` when it calls the user something else, or another
+/// user so.
 ///
 /// # Errors
 ///
 /// Those of the database.
 pub async fn bind_identity(w: &Writing, identity: &Identity<'_>, user: &User) -> Result<bool> {
-    let sql = "INSERT INTO identities (issuer, subject, user_id) VALUES ($1, $2, $3) ON CONFLICT (issuer, user_id) DO NOTHING";
-    Ok(w.conn().execute(sql, params![identity.issuer, identity.subject, &user.id]).await? > 0)
+    let values = params![identity.issuer, identity.subject, &user.id];
+    let sql = "INSERT INTO identities (issuer, subject, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    w.conn().execute(sql, values).await?;
+    let sql = "SELECT COUNT(*) FROM identities WHERE issuer = $1 AND subject = $2 AND user_id = $3";
+    Ok(w.conn().count(sql, values).await? > 0)
 }
 
 /// Keeps others from changing roles, teams and users of an Organization until this is committed.
@@ -71,9 +71,18 @@ pub async fn lock_organization(w: &Writing, organization: &OrganizationId) -> Re
     w.conn().lock_row("organizations", organization.as_str()).await
 }
 
+/// Teams that are not as a provider says.
+#[derive(Debug, Default)]
+pub struct Differing<'a> {
+    /// The names of teams that are managed here, to which nobody was added.
+    pub managed_here: Vec<&'a str>,
+    /// The names of teams that the user did not leave, for that would have left the Organization without
+    /// an Owner.
+    pub not_left: Vec<String>,
+}
+
 /// Has a user be in these teams, and in no others that the provider manages. A team that is not there
-/// is made, with the id that stands with its name. Answers with the names of teams that are managed
-/// here, to which nobody was added.
+/// is made, with the id that stands with its name. Whoever calls this has locked the Organization.
 ///
 /// # Errors
 ///
@@ -83,34 +92,49 @@ pub async fn keep_in_teams<'a>(
     user: &User,
     groups: &[(TeamId, &'a str)],
     at: Time,
-) -> Result<Vec<&'a str>> {
-    let (mut wanted, mut others) = (Vec::new(), Vec::new());
+) -> Result<Differing<'a>> {
+    let (mut wanted, mut differing) = (Vec::new(), Differing::default());
     for (new_id, name) in groups {
         let sql = "SELECT id, is_idp_managed FROM teams WHERE organization_id = $1 AND name = $2";
         let found: Option<(TeamId, bool)> = w.conn().one(sql, params![&user.organization, *name]).await?;
         match found {
             Some((id, true)) => wanted.push(id),
-            Some((_, false)) => others.push(*name),
+            Some((_, false)) => differing.managed_here.push(*name),
             None => {
                 insert_team(w, &user.organization, new_id, name, at).await?;
                 wanted.push(new_id.clone());
             }
         }
     }
-    let sql = "SELECT m.team_id FROM team_members m JOIN teams t ON t.id = m.team_id WHERE m.user_id = $1 AND t.is_idp_managed";
-    let held: Vec<(TeamId,)> = w.conn().all(sql, params![&user.id]).await?;
-    for (team,) in held.iter().filter(|(team,)| !wanted.contains(team)) {
-        w.touch_authority();
-        w.conn()
-            .execute("DELETE FROM team_members WHERE team_id = $1 AND user_id = $2", params![team, &user.id])
-            .await?;
+    let sql = "SELECT t.id, t.name, m.added_at FROM team_members m JOIN teams t ON t.id = m.team_id \
+               WHERE m.user_id = $1 AND t.is_idp_managed ORDER BY t.name";
+    let held: Vec<(TeamId, String, Time)> = w.conn().all(sql, params![&user.id]).await?;
+    // Before any is left: one Owner team may follow another.
+    for team in wanted.iter().filter(|team| !held.iter().any(|(held, ..)| held == *team)) {
+        enter(w, user, team, at).await?;
     }
-    for team in wanted.iter().filter(|team| !held.iter().any(|(held,)| held == *team)) {
-        w.touch_authority();
-        let sql = "INSERT INTO team_members (team_id, user_id, added_at) VALUES ($1, $2, $3)";
-        w.conn().execute(sql, params![team, &user.id, at]).await?;
+    let had_owner = users::owners_of(w, &user.organization).await? > 0;
+    for (team, name, added_at) in held.into_iter().filter(|(team, ..)| !wanted.contains(team)) {
+        leave(w, user, &team).await?;
+        if had_owner && users::owners_of(w, &user.organization).await? == 0 {
+            enter(w, user, &team, added_at).await?;
+            differing.not_left.push(name);
+        }
     }
-    Ok(others)
+    Ok(differing)
+}
+
+async fn enter(w: &Writing, user: &User, team: &TeamId, at: Time) -> Result<()> {
+    w.touch_authority();
+    let sql = "INSERT INTO team_members (team_id, user_id, added_at) VALUES ($1, $2, $3)";
+    w.conn().execute(sql, params![team, &user.id, at]).await?;
+    Ok(())
+}
+
+async fn leave(w: &Writing, user: &User, team: &TeamId) -> Result<()> {
+    w.touch_authority();
+    w.conn().execute("DELETE FROM team_members WHERE team_id = $1 AND user_id = $2", params![team, &user.id]).await?;
+    Ok(())
 }
 
 /// Keeps a team that the provider manages, whose members are members of the Organization.

@@ -20,7 +20,9 @@ use crate::{
 };
 
 pub use codes::{Code, NewCode, code, keep_code, redeem_code};
-pub use identities::{Identity, bind_identity, keep_in_teams, lock_organization, user_anywhere, user_of_identity};
+pub use identities::{
+    Differing, Identity, bind_identity, keep_in_teams, lock_organization, user_of_identity, users_anywhere,
+};
 pub use local_users::add_user;
 pub use logins::{
     Login, LoginId, NewLogin, end_login, end_logins_of, end_session, holder_of_session, keep_login,

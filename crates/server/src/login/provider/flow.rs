@@ -30,10 +30,11 @@ use crate::{
     App,
     form::Form,
     login::{
-        authorize::{go, note_refusal, refuse},
+        authorize::{go, refuse},
         cookie,
         request::{AuthorizationRequest, Refused},
     },
+    request::source_ip,
 };
 
 const NAME: &str = "airlock-provider";
@@ -44,6 +45,9 @@ const GOOD_FOR: i64 = 15 * 60;
 
 /// The longest query that is kept in the cookie, of which browsers keep 4096 bytes.
 const LONGEST_QUERY: usize = 1800;
+
+/// How many bytes of an error of the provider are logged.
+const LONGEST_ERROR: usize = 64;
 
 /// A sign-in that was begun.
 #[derive(Serialize, Deserialize)]
@@ -122,10 +126,16 @@ fn signed(payload: &str) -> String {
 /// Takes the browser back from the provider.
 pub(in crate::login) async fn callback(State(app): State<App>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    let answer = match app.login.provider.as_ref() {
-        Some(provider) => finish(&app, provider, &parts).await,
-        None => Err(Error::NotFound("identity provider".into()).into()),
+    let Some(provider) = app.login.provider.as_ref() else {
+        return refuse(&parts, Error::NotFound("identity provider".into()).into());
     };
+    let answer = Form::of_query(parts.uri.query().unwrap_or_default());
+    let begun = match demand_begun(&app, &parts, &answer) {
+        Ok(begun) => begun,
+        // The cookie stays: it can be that of another sign-in, which goes on.
+        Err(error) => return refuse(&parts, error.into()),
+    };
+    let answer = finish(&app, provider, &parts, &begun, &answer).await;
     let mut response = answer.unwrap_or_else(|refused| refuse(&parts, refused));
     if let Ok(gone) = cookie::set(&app, NAME, PATH, "", "Lax", 0) {
         response.headers_mut().insert(header::SET_COOKIE, gone);
@@ -133,26 +143,42 @@ pub(in crate::login) async fn callback(State(app): State<App>, request: Request)
     response
 }
 
-async fn finish(app: &App, provider: &Provider, parts: &Parts) -> Result<Response, Refused> {
-    let answer = Form::of_query(parts.uri.query().unwrap_or_default());
+/// What this browser has begun, if that is what the provider answers.
+fn demand_begun(app: &App, parts: &Parts, answer: &Form) -> Result<Begun> {
     let stray = || Error::Denied("nothing was begun in this browser, or too long ago; start again".into());
     let begun = Begun::of(app, &parts.headers).ok_or_else(stray)?;
-    if answer.get("state")? != Some(&begun.state) {
-        return Err(stray().into());
-    }
+    if answer.get("state")? == Some(&begun.state) { Ok(begun) } else { Err(stray()) }
+}
+
+async fn finish(
+    app: &App,
+    provider: &Provider,
+    parts: &Parts,
+    begun: &Begun,
+    answer: &Form,
+) -> Result<Response, Refused> {
     // RFC 9207: where a provider says who it is, it must be this one.
     if answer.get("iss")?.is_some_and(|issuer| issuer != provider.settings.issuer) {
         return Err(Error::Denied("the answer comes from another identity provider".into()).into());
     }
     let asked = AuthorizationRequest::read(app, &begun.query)?;
-    if answer.get("error")?.is_some() {
+    if let Some(code) = answer.get("error")? {
+        if code != "access_denied" {
+            let code = &code[..code.floor_char_boundary(LONGEST_ERROR)];
+            tracing::warn!(code, "the identity provider did not sign a user in");
+        }
         let text = "the identity provider did not sign the user in";
         return Err(Refused::There(asked.destination.with_error("access_denied", text)?));
     }
-    let claims = match provider.claims(app, answer.need("code")?, &begun).await {
+    let code = answer.need("code")?;
+    let claims = async {
+        app.login.throttle.count_address(source_ip(app, parts)).map_err(Error::RateLimited)?;
+        provider.claims(app, code, begun).await
+    };
+    let claims = match claims.await {
         Ok(claims) => claims,
         Err(error) => {
-            note_refusal(app, parts, None, &error);
+            arrival::note(app, parts, None, &error).await;
             return Err(error.into());
         }
     };
@@ -177,21 +203,25 @@ impl Provider {
             verified = verify(token, &*self.keys(true).await?, expected); // it may have new ones
         }
         let mut claims = verified.map_err(|refusal| Error::Denied(refusal.to_string()))?;
-        let groups = self.settings.groups_claim.as_deref();
-        let lacks = |name: &str| !claims.contains_key(name);
         if let Some(url) = &description.userinfo_endpoint
-            && (lacks("email") || groups.is_some_and(lacks))
+            && self.lacks_any(&claims)
         {
             let more = self.http.get(url, tokens["access_token"].as_str()).await?;
             // OpenID Connect Core section 5.3.2
             if more["sub"] != claims["sub"] {
                 return Err(Error::Denied("the identity provider's user information is of another user".into()));
             }
-            for (name, value) in more.as_object().into_iter().flatten() {
-                claims.entry(name.clone()).or_insert_with(|| value.clone());
-            }
+            complete(&mut claims, &more);
         }
         Ok(claims)
+    }
+
+    /// Whether an ID token does not have all that is used of it.
+    fn lacks_any(&self, claims: &Map<String, Value>) -> bool {
+        let lacks = |name: &str| !claims.contains_key(name);
+        lacks("email")
+            || (lacks("email_verified") && !self.settings.unverified_email)
+            || self.settings.groups_claim.as_deref().is_some_and(lacks)
     }
 
     /// The form that brings a code back, and how the client is known there.
@@ -233,6 +263,21 @@ impl Provider {
                 Err(Error::Denied("the identity provider does not confirm the sign-in; start again".into()))
             }
             (status, _) => Err(Error::Busy(format!("the identity provider answered {status} in place of an ID token"))),
+        }
+    }
+}
+
+/// Adds what an ID token does not say. Whether the address is verified counts for the address that it is
+/// said with.
+fn complete(claims: &mut Map<String, Value>, more: &Value) {
+    const VERIFIED: &str = "email_verified";
+    if !claims.contains_key("email") {
+        claims.remove(VERIFIED);
+    }
+    let is_same_address = claims.get("email").is_none_or(|email| *email == more["email"]);
+    for (name, value) in more.as_object().into_iter().flatten() {
+        if name != VERIFIED || is_same_address {
+            claims.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
 }
