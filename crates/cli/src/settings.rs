@@ -4,11 +4,12 @@
 //! `-`; its value takes the place of the default, so that flags and environment go before it, and
 //! clap checks it like any other.
 
+mod command_line;
 #[cfg(test)]
 mod page;
+mod values;
 
 use std::{
-    ffi::OsString,
     net::{Ipv4Addr, SocketAddr},
     num::NonZeroU32,
     path::{Path, PathBuf},
@@ -16,17 +17,24 @@ use std::{
     time::Duration,
 };
 
-use airlock_core::{address::Ranges, catalogue::Catalogue, login::redirect};
+use airlock_core::{address::Ranges, catalogue::Catalogue};
 use airlock_server::{
     AllowedRanges, BundleStorage, DeploySettings, GateSettings, LogSettings, LoginSettings, OidcSettings, RateLimits,
     Settings,
 };
 use airlock_store::{Location, Membership};
 use anyhow::{Context, bail};
-use clap::{Args, CommandFactory, FromArgMatches, ValueEnum, parser::ValueSource};
+use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::Cli;
+use self::values::{
+    RedirectUris, admin_listen, catalogue, days, issuer, lease, log_filter, postgres_url, ranges, redirect_uris,
+    seconds, whole_number,
+};
+pub(crate) use self::{
+    command_line::{Refused, parse},
+    values::{AdminListen, http_url},
+};
 
 /// The port of the admin address, unless set otherwise.
 const ADMIN_PORT: u16 = 9888;
@@ -289,15 +297,6 @@ pub(crate) struct ServerSettings {
     pub(crate) log_format: LogFormat,
 }
 
-/// Where the admin address is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AdminListen {
-    /// Nowhere.
-    Off,
-    /// At an address.
-    At(SocketAddr),
-}
-
 /// How the allowed IP address ranges of Organizations are kept.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum AllowedRangesMode {
@@ -318,10 +317,6 @@ impl From<AllowedRangesMode> for AllowedRanges {
         }
     }
 }
-
-/// Where a browser may be sent.
-#[derive(Clone, Debug)]
-struct RedirectUris(Vec<String>);
 
 /// The form of the log.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -487,228 +482,7 @@ impl ServerSettings {
     }
 }
 
-fn whole_number(text: &str) -> Result<u32, String> {
-    text.parse().map_err(|_| format!("expected a whole number from 0 to {}", u32::MAX))
-}
-
-fn lease(text: &str) -> Result<u64, String> {
-    let milliseconds = text.parse().ok().filter(|milliseconds| (100..=60_000).contains(milliseconds));
-    milliseconds.ok_or_else(|| "expected a whole number of milliseconds from 100 to 60000".into())
-}
-
-fn seconds(text: &str) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
-    number.ok_or_else(|| "expected a number of seconds from 1 to 86400".into())
-}
-
-/// The issuer of an identity provider. Without https anybody on the way could be the provider.
-fn issuer(text: &str) -> Result<String, String> {
-    let is_https = text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty());
-    if (is_https || redirect::is_loopback(text)) && redirect::is_sane(text) {
-        return Ok(text.to_owned());
-    }
-    Err("expected the https:// URL of an identity provider".into())
-}
-
-fn days(text: &str) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|days| (1..=3650).contains(days));
-    number.ok_or_else(|| "expected a number of days from 1 to 3650".into())
-}
-
-fn redirect_uris(text: &str) -> Result<RedirectUris, String> {
-    let uris = text.split(',').map(str::trim).filter(|uri| !uri.is_empty());
-    let check = |uri: &str| match redirect::is_sane(uri) {
-        true => Ok(uri.to_owned()),
-        false => Err(format!("{uri:?} is no address such as https://example.org/callback, without a fragment")),
-    };
-    uris.map(check).collect::<Result<_, _>>().map(RedirectUris)
-}
-
-fn admin_listen(text: &str) -> Result<AdminListen, String> {
-    if text == "off" {
-        return Ok(AdminListen::Off);
-    }
-    text.parse().map(AdminListen::At).map_err(|_| "expected an address such as 127.0.0.1:9888, or off".into())
-}
-
-/// Reads the catalogue at once, so that a fault in it is told like any other of the settings.
-fn catalogue(file: &str) -> Result<Arc<Catalogue>, String> {
-    let text = std::fs::read_to_string(file).map_err(|cause| format!("it cannot be read: {cause}"))?;
-    Catalogue::parse(&text).map(Arc::new)
-}
-
-fn ranges(text: &str) -> Result<Ranges, String> {
-    let parsed = Ranges::parse(text.split(',').filter(|text| !text.trim().is_empty()));
-    parsed.map_err(|range| format!("{range:?} is neither an address nor a range such as 10.0.0.0/8"))
-}
-
 /// Whole seconds, as a setting shows them.
 fn whole_seconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
-}
-
-pub(crate) fn http_url(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    match rest {
-        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.to_owned()),
-        _ => Err("expected a URL that begins with http:// or https://".into()),
-    }
-}
-
-fn postgres_url(text: &str) -> Result<SecretString, String> {
-    if text.starts_with("postgres://") || text.starts_with("postgresql://") || text.contains("host=") {
-        Ok(text.into())
-    } else {
-        Err("expected a URL that begins with postgres://".into())
-    }
-}
-
-fn log_filter(text: &str) -> Result<String, String> {
-    let filter = text.parse::<tracing_subscriber::EnvFilter>();
-    filter.map(|_| text.to_owned()).map_err(|cause| format!("expected a filter such as info or airlock=debug: {cause}"))
-}
-
-/// Why the command line was not understood.
-pub(crate) enum Refused {
-    Clap(clap::Error),
-    File(anyhow::Error),
-}
-
-/// Reads the command line; if it names a file of settings, that file too.
-pub(crate) fn parse() -> Result<Cli, Refused> {
-    let arguments: Vec<OsString> = std::env::args_os().collect();
-    parse_from(&arguments)
-}
-
-fn parse_from(arguments: &[OsString]) -> Result<Cli, Refused> {
-    let matches = Cli::command().try_get_matches_from(arguments).map_err(Refused::Clap)?;
-    let (mut names, mut chosen) = (Vec::new(), &matches);
-    while let Some((name, inner)) = chosen.subcommand() {
-        names.push(name);
-        chosen = inner;
-    }
-    let file = chosen.try_get_one::<PathBuf>("config").ok().flatten();
-    let Some(file) = file.filter(|_| chosen.value_source("config") != Some(ValueSource::DefaultValue)) else {
-        return Cli::from_arg_matches(&matches).map_err(Refused::Clap);
-    };
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("the settings file {} cannot be read", file.display()))
-        .map_err(Refused::File)?;
-    let with_file = command_with(Cli::command(), &names, &text)
-        .with_context(|| format!("the settings file {}", file.display()))
-        .map_err(Refused::File)?;
-    let matches = with_file.try_get_matches_from(arguments).map_err(Refused::Clap)?;
-    Cli::from_arg_matches(&matches).map_err(Refused::Clap)
-}
-
-/// The command line, with the file's values as defaults.
-fn command_with(mut command: clap::Command, names: &[&str], text: &str) -> anyhow::Result<clap::Command> {
-    let table: toml::Table = text.parse().map_err(|cause: toml::de::Error| anyhow::anyhow!("{}", cause.message()))?;
-    for (key, value) in table {
-        let known: Vec<String> = names
-            .iter()
-            .try_fold(&command, |command, name| command.find_subcommand(name))
-            .into_iter()
-            .flat_map(clap::Command::get_arguments)
-            .filter_map(|argument| argument.get_long())
-            .map(|long| long.replace('-', "_"))
-            .filter(|name| name != "help" && name != "config")
-            .collect();
-        if !known.contains(&key) {
-            bail!("has the unknown key {key}; known are {}", known.join(", "));
-        }
-        let value = match value {
-            toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Boolean(flag) => flag.to_string(),
-            other => bail!("has an unexpected {} for {key}; expected a text or a number", other.type_str()),
-        };
-        command = within(command, names, |inner| inner.mut_arg(key.as_str(), |argument| argument.default_value(value)));
-    }
-    Ok(command)
-}
-
-/// Changes a subcommand of a subcommand.
-fn within(
-    command: clap::Command,
-    names: &[&str],
-    change: impl FnOnce(clap::Command) -> clap::Command,
-) -> clap::Command {
-    let Some((first, rest)) = names.split_first() else { return change(command) };
-    let change: Box<dyn FnOnce(clap::Command) -> clap::Command + '_> = Box::new(change);
-    command.mut_subcommand(first, |inner| within(inner, rest, change))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Command;
-
-    fn serve(arguments: &[&str]) -> Result<ServerSettings, String> {
-        let arguments: Vec<OsString> = ["airlock", "serve"].iter().chain(arguments).map(Into::into).collect();
-        match parse_from(&arguments) {
-            Ok(Cli { command: Command::Serve(settings) }) => Ok(settings),
-            Ok(_) => Err("another command".into()),
-            Err(Refused::Clap(error)) => Err(error.to_string()),
-            Err(Refused::File(error)) => Err(format!("{error:#}")),
-        }
-    }
-
-    fn file(text: &str) -> (tempfile::TempDir, String) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("airlock.toml");
-        std::fs::write(&path, text).expect("written");
-        (folder, path.display().to_string())
-    }
-
-    /// What would silently let nobody in, or everybody.
-    #[test]
-    fn an_identity_provider_is_set_up_whole() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("secret");
-        std::fs::write(&path, "\n").expect("written");
-        let path = path.display().to_string();
-        for (more, why) in [
-            (vec!["--oidc-scopes", "profile email"], "--oidc-scopes must have openid"),
-            (vec!["--oidc-client-secret", ""], "--oidc-client-secret is empty"),
-            (vec!["--oidc-client-secret-file", &path], "is empty"),
-            (vec!["--oidc-email-domains", " , "], "--oidc-email-domains names no domain"),
-        ] {
-            let all = [&["--oidc-issuer", "https://idp.example", "--oidc-client-id", "a"], more.as_slice()].concat();
-            let error = serve(&all).expect("read").oidc().expect_err(why);
-            assert!(error.to_string().contains(why), "{error}");
-        }
-        let all =
-            ["--oidc-issuer", "https://idp.example", "--oidc-client-id", "a", "--oidc-email-domains", "a.example, b"];
-        let oidc = serve(&all).expect("read").oidc().expect("good").expect("a provider");
-        assert_eq!(oidc.email_domains, ["a.example", "b"]);
-    }
-
-    #[test]
-    fn flags_go_before_the_file_and_the_file_before_defaults() {
-        let (_folder, path) = file("listen = \"127.0.0.1:1\"\nagent_tokens_per_deployment = 7\n");
-        let settings = serve(&["--config", &path, "--listen", "127.0.0.1:2"]).expect("read");
-        assert_eq!(settings.listen.port(), 2);
-        assert_eq!(settings.agent_tokens_per_deployment, 7);
-        assert_eq!(settings.refusals_kept, 100_000);
-    }
-
-    #[test]
-    fn a_wrong_setting_is_refused_by_name() {
-        let (_folder, path) = file("lisen = \"127.0.0.1:1\"\n");
-        let text = serve(&["--config", &path]).err().expect("refused");
-        assert!(text.contains("unknown key lisen") && text.contains("listen"), "{text}");
-        let (_folder, path) = file("agent_tokens_per_deployment = \"many\"\n");
-        let text = serve(&["--config", &path]).err().expect("refused");
-        assert!(text.contains("--agent-tokens-per-deployment") && text.contains("invalid"), "{text}");
-        let text = serve(&["--public-url", "localhost"]).err().expect("refused");
-        assert!(text.contains("--public-url") && text.contains("http://"), "{text}");
-        let text = serve(&["--trusted-proxies", "10.0.0.0/8,proxy"]).err().expect("refused");
-        assert!(text.contains("--trusted-proxies") && text.contains("\"proxy\" is neither"), "{text}");
-    }
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
 }

@@ -737,7 +737,7 @@ operations! {
         ///
         /// Its members lose the roles that they had by it, with their next request.
         ///
-        /// 400: An identity provider manages the team.
+        /// 400: An identity provider manages the team, and it has members.
         /// 400: The Organization would have no Owner any more.
         DeleteTeam: Write Delete "/organizations/{organizationId}/teams/{teamId}"
             requires OrganizationTeamsDelete, path OneTeam

@@ -31,12 +31,18 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 fn main() -> Result<()> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = folder("CARGO_MANIFEST_DIR")?;
     let sources = Sources { root: here.join("../.."), assets: here.join("assets") };
     let pages = render(&sources)?;
-    #[expect(clippy::disallowed_methods, reason = "cargo tells a build script its folder like this")]
-    let out = PathBuf::from(std::env::var("OUT_DIR").context("cargo sets OUT_DIR")?);
-    pack::write(&out, pages)
+    pack::write(&folder("OUT_DIR")?, pages)
+}
+
+/// A folder that cargo names. It is asked for when the script runs: a target folder that two
+/// checkouts share has one script for both.
+fn folder(variable: &str) -> Result<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "cargo tells a build script its folders like this")]
+    let folder = std::env::var(variable).with_context(|| format!("cargo sets {variable}"))?;
+    Ok(PathBuf::from(folder))
 }
 
 /// Where the whole OpenAPI document is.
