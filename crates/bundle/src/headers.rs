@@ -65,6 +65,10 @@ pub(crate) fn next(tape: &mut Tape<impl Read>) -> Result<Option<Entry>, Fault> {
                     extension.take(tape, key, value)?;
                 }
             }
+            // Some readers would give it the name that was meant for the entry.
+            EntryType::XGlobalHeader if extension.is_there => {
+                return Err(tape.wrong("a header for all entries where an entry must come"));
+            }
             EntryType::XGlobalHeader => {
                 // `git archive` puts the commit's id there. What would change entries is not taken.
                 let records = content(tape, size)?;

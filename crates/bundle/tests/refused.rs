@@ -146,9 +146,10 @@ fn kinds_that_no_bundle_has() {
 #[test]
 fn what_two_readers_would_take_differently() {
     let tar_says = |what: &str| format!("the archive is no tar archive: after its beginning comes {what}");
-    let (two, all, none, sense, large) = (
+    let (two, all, between, none, sense, large) = (
         tar_says("an entry with two names or sizes"),
         tar_says("a header that names or sizes all entries"),
+        tar_says("a header for all entries where an entry must come"),
         tar_says("a header for an entry, and no entry"),
         tar_says("a pax header with no sense"),
         tar_says("a header of more than 64 KiB"),
@@ -160,6 +161,8 @@ fn what_two_readers_would_take_differently() {
         (tar().pax(&path).entry(b'L', b"l", b"", b"c\0").file("a", "x").gz(), &two),
         (tar().pax(&[("size", "2")]).file("a", "x").gz(), &tar_says("an entry with two sizes")),
         (tar().entry(b'g', b"g", b"", &pax(&path)).file("a", "x").gz(), &all),
+        (tar().entry(b'L', b"l", b"", b"b\0").entry(b'g', b"g", b"", b"").file("a", "x").gz(), &between),
+        (tar().pax(&path).entry(b'g', b"g", b"", &pax(&[("comment", "c")])).file("a", "x").gz(), &between),
         (tar().pax(&path).gz(), &none),
         (tar().pax(&[]).gz(), &none),
         (tar().entry(b'K', b"l", b"", b"").gz(), &none),
