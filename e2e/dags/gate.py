@@ -1,6 +1,8 @@
 """The Dags of the end-to-end test: for each queue a short one, a long one, and one that reads a
-connection which Airflow does not have; and one that asks for most of what a task can ask of Airflow."""
+connection and an environment variable which only Airlock has; and one that asks for most of what a
+task can ask of Airflow."""
 
+import os
 import time
 from datetime import timedelta
 
@@ -93,6 +95,7 @@ def environment(queue: str):
             connection = Connection.get("warehouse")
             found = connection.conn_type, connection.host, connection.login, connection.password
             assert found == ("postgres", "db.example.com", "etl", "of the object"), "the connection came changed"
+            assert os.environ.get("REPORTS_SCHEMA") == "only in Airlock", "the worker's environment lacks it"
 
         read()
 

@@ -60,17 +60,31 @@ class Gate:
         return self.airlock.follow("doctor", deployment_id=self.deployment["id"])
 
     def connect_workers(self):
-        with self.steps("two workers register, each with a token of its own"):
+        variable = {
+            "objectKey": "REPORTS_SCHEMA",
+            "objectType": "ENVIRONMENT_VARIABLE",
+            "scope": "DEPLOYMENT",
+            "scopeEntityId": self.deployment["id"],
+            "environmentVariable": {"value": "only in Airlock", "isSecret": True},
+        }
+        made = self.airlock.call("POST", "/environment-objects", variable).expect(200).json
+        with self.steps("two workers register, each with a token of its own, the first by airlock agent run"):
             self.token = self.airlock.follow("token", token_name="one", queue="default")
             other = self.airlock.follow("limited token", "environment-objects.md", token_name="two", queue="second")
-            self.first = self.worker("one", "default", self.token)
+            self.first = self.worker("one", "default", self.token, in_environment=True)
             self.second = self.worker("two", "second", other)
             self.both = [self.first, self.second]
             for name in "one", "two":
                 until(f"the worker {name} is idle", lambda: self.airflow.shows(name, "idle"), 60, self.both)
                 assert self.airlock.agents()[name]["status"] == "HEALTHY", "the agent's status"
+            assert "airlock: sets REPORTS_SCHEMA\n" in self.first.text(), "what it was started with"
+            assert (self.token["id"], made["id"]) in self.readings(), "no record that it got a secret"
 
-    def worker(self, name: str, queue: str, token: dict) -> Worker:
+    def readings(self) -> list:
+        """Who was given which secret, as the audit log says."""
+        return [(r["subjectId"], r["entityId"]) for r in self.airlock.audit_log() if r["outcome"] == "READ"]
+
+    def worker(self, name: str, queue: str, token: dict, in_environment: bool = False) -> Worker:
         commands = docs.block(
             "worker",
             remoteApiUrl=self.deployment["remoteExecution"]["remoteApiUrl"],
@@ -79,20 +93,30 @@ class Gate:
             worker_name=name,
             queue=queue,
         )
+        if in_environment:
+            *settings, _ = commands.splitlines(keepends=True)
+            commands = "".join(settings) + docs.block(
+                "worker with its environment",
+                "environment-objects.md",
+                Airlock_URL=self.airlock.url,
+                deployment_id=self.deployment["id"],
+                agent_token=token["token"],
+                worker_name=name,
+                queue=queue,
+            )
         home, deployed = self.folder / f"worker-{name}", self.synced / name / "dags"
-        return Worker(self.installation, home, DAGS, name, commands, deployed)
+        return Worker(self.installation, home, DAGS, name, commands, deployed, self.airlock.env["PATH"])
 
     def run_tasks(self):
         with self.steps("a Dag runs on the first, and asks for most of what tasks can ask"):
             self.airflow.trigger("wide_default").expect_success(self.both)
 
     def environment(self):
-        with self.steps("a task of the first reads a connection that only Airlock has"):
+        with self.steps("a task of the first reads a connection and an environment variable that only Airlock has"):
             made = self.airlock.follow("connection", "environment-objects.md", password="of the object")
             self.airflow.trigger("environment_default").expect_success(self.both)
         with self.steps("the audit log says that it was read, and by whom"):
-            readings = [(r["subjectId"], r["entityId"]) for r in self.airlock.audit_log() if r["outcome"] == "READ"]
-            assert (self.token["id"], made["id"]) in readings, readings
+            assert (self.token["id"], made["id"]) in self.readings(), "no record of it"
         with self.steps("the second, whose token does not give it, is refused it"):
             run = self.airflow.trigger("environment_second")
             assert run.end(alive=self.both) == "failed", "a task read what its agent token does not give"

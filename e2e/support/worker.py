@@ -1,6 +1,8 @@
 """An unmodified edge worker, set up by nothing but what a page of the documentation says."""
 
+import os
 import shlex
+import shutil
 from pathlib import Path
 
 from .airflow import Installation, bundles, clean_env
@@ -21,13 +23,24 @@ FOR_THE_TEST = {
 
 class Worker(Process):
     def __init__(
-        self, installation: Installation, home: Path, dags: Path, name: str, commands: str, deployed: Path | None = None
+        self,
+        installation: Installation,
+        home: Path,
+        dags: Path,
+        name: str,
+        commands: str,
+        deployed: Path | None = None,
+        path: str = os.environ["PATH"],
     ):
-        """Starts it with `commands`: lines of `export NAME=value`, then the command line."""
+        """Starts it with `commands`: lines of `export NAME=value`, then the command line. Its programs
+        are Airflow's, or those in `path`."""
         home.mkdir(parents=True, exist_ok=True)
         settings, argv = understand(commands)
-        env = clean_env(home, AIRFLOW__CORE__DAGS_FOLDER=str(dags), **FOR_THE_TEST, **bundles(deployed), **settings)
-        program = installation.folder / "bin" / argv[0]
+        settings |= {"AIRFLOW__CORE__DAGS_FOLDER": str(dags), "PATH": f"{installation.folder / 'bin'}:{path}"}
+        env = clean_env(home, **FOR_THE_TEST, **bundles(deployed), **settings)
+        program = shutil.which(argv[0], path=env["PATH"])
+        if not program:
+            raise Failed(f"there is no program {argv[0]}")
         log = home / f"start-{len(list(home.glob('start-*.log'))) + 1}.log"
         super().__init__(f"worker {name}", [program, *argv[1:]], env, log)
 

@@ -16,7 +16,7 @@ fuzz_target!(|text: &str| {
     assert!(path.is_ascii() && path.len() <= 4096);
     assert!(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].contains(&method), "{method}");
     let below = |path: &str| {
-        path == "/bundles"
+        ["/bundles", "/environment-variables"].contains(&path)
             || ["/edge_worker/v1/", "/execution/", "/bundles/"].iter().any(|start| path.starts_with(start))
     };
     assert!(below(path), "{path}");
@@ -46,7 +46,7 @@ fuzz_target!(|text: &str| {
         None => {
             let task = match route {
                 Route::Execution { task, .. } => task,
-                Route::Bundles | Route::Bundle { .. } => {
+                Route::EnvironmentVariables | Route::Bundles | Route::Bundle { .. } => {
                     let claim = route.method_claim().to_string();
                     assert_eq!(once.strip_prefix('/'), Some(claim.as_str()));
                     return;

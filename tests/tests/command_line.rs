@@ -473,6 +473,47 @@ fn api() {
     assert!(help.contains("GET /v1/organizations/{organizationId}/deployments/{deploymentId}/agent-tokens"), "{help}");
 }
 
+/// A command runs in the environment that its Deployment has as environment objects.
+#[test]
+fn agent_run() {
+    let site = Site::new(&[]);
+    for (key, value, is_secret) in
+        [("REGION", "eu", false), ("API_KEY", "the secret", true), ("HOME", "/nowhere", false)]
+    {
+        let body = serde_json::json!({
+            "objectKey": key, "objectType": "ENVIRONMENT_VARIABLE", "scope": "DEPLOYMENT",
+            "scopeEntityId": site.first.deployment, "environmentVariable": {"value": value, "isSecret": is_secret},
+        });
+        site.call(&["api", "create-environment-object", "--body", &body.to_string()]).out();
+    }
+    let token = site.json(&["agent-token", "create", "one"]);
+    let run = |token: &str, arguments: &[&str]| {
+        let mut command = command(&[&["agent", "run"], arguments].concat());
+        command.env("AIRLOCK_URL", site.server.url()).env("AIRLOCK_DEPLOYMENT", &site.first.deployment);
+        command.env("AIRLOCK_TOKEN", token).env("HOME", "/here");
+        Ran::new(command)
+    };
+    let show = ["sh", "-c", r#"echo "$REGION, $API_KEY, $HOME, $1"; exit 7"#, "sh", "--flag"];
+    let ran = run(text(&token, "token"), &show);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(7), "eu, the secret, /here, --flag\n"));
+    assert_eq!(ran.err, "airlock: sets API_KEY, REGION; as they were here: HOME\n");
+    let after_dashes = run(text(&token, "token"), &[&["--"][..], &show].concat());
+    assert_eq!(after_dashes.out, ran.out);
+
+    let missing = run(text(&token, "token"), &["no-such-command"]);
+    assert_eq!(missing.code, Some(1));
+    assert!(missing.err.contains("no-such-command cannot be run: "), "{}", missing.err);
+    let without = run(text(&token, "token"), &[]);
+    assert_eq!(without.code, Some(2));
+
+    // Without its environment the command does not begin.
+    let api_token = run(&site.first.token, &["echo", "it runs"]).fault();
+    assert!(api_token.contains("(status 403)"), "{api_token}");
+    site.call(&["agent-token", "delete", text(&token, "id")]).out();
+    let deleted = run(text(&token, "token"), &["echo", "it runs"]).fault();
+    assert!(deleted.contains("was deleted"), "{deleted}");
+}
+
 /// A token is bound as the flags say. A key file is looked at before it is sent: a private key
 /// does not leave the machine.
 #[test]

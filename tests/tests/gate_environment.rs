@@ -1,7 +1,8 @@
 //! Connections and variables at the gate: a task finds what its Deployment has as environment
-//! objects, and everything else in its Airflow.
+//! objects, and everything else in its Airflow; a worker gets its environment's variables.
 
 use airlock_tests::{Answer, Site, Worker, World, on_both, site::TASK};
+use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 
 const OTHER_TASK: &str = "01a20c4c-41c6-7997-a461-921d5cf62adb";
@@ -32,7 +33,11 @@ impl Running {
 
 /// An object of the site's Deployment, or of all of its Workspace.
 async fn make(world: &World, site: &Site, is_shared: bool, kind: &str, key: &str, value: Value) -> String {
-    let field = if kind == "CONNECTION" { "connection" } else { "airflowVariable" };
+    let field = match kind {
+        "CONNECTION" => "connection",
+        "AIRFLOW_VARIABLE" => "airflowVariable",
+        _ => "environmentVariable",
+    };
     let (scope, of) =
         if is_shared { ("WORKSPACE", world.workspace.as_str()) } else { ("DEPLOYMENT", site.deployment.as_str()) };
     world
@@ -41,6 +46,26 @@ async fn make(world: &World, site: &Site, is_shared: bool, kind: &str, key: &str
             field: value,
         }))
         .await
+}
+
+/// An object that is a variable of the environment.
+async fn export(world: &World, site: &Site, is_shared: bool, key: &str, value: &str, is_secret: bool) -> String {
+    make(world, site, is_shared, "ENVIRONMENT_VARIABLE", key, json!({"value": value, "isSecret": is_secret})).await
+}
+
+/// Asks for the variables of a worker's environment, with a bearer token.
+async fn ask(world: &World, deployment: &str, token: &str) -> Answer {
+    let uri = format!("/d/{deployment}/environment-variables");
+    let request = Request::builder().uri(uri).header("authorization", format!("Bearer {token}"));
+    world.send(request.body(Body::empty()).expect("a request")).await
+}
+
+/// The variables of a worker's environment, by key.
+async fn environment(world: &World, worker: &Worker) -> Vec<(String, String)> {
+    let answer = ask(world, &worker.deployment, &worker.token).await.expect_own(200);
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let all = answer["environmentVariables"].as_array().expect("a list");
+    all.iter().map(|one| (text(&one["key"]), text(&one["value"]))).collect()
 }
 
 /// The records that secrets were read: by whom and what.
@@ -222,5 +247,92 @@ on_both! {
         assert_eq!(two.call(&world, "GET", "connections/other").await.status, 200);
         assert_eq!(task.call(&world, "GET", "connections/other").await.status, 403);
         assert_eq!(task.call(&world, "GET", "connections/mine").await.status, 200);
+    }
+
+    /// What the Deployment has, as tasks have it: its own first, and with what a link overrides.
+    async fn a_worker_gets_its_environment(world) {
+        let (site, other) = (Site::with_secret(&world).await, Site::with_secret(&world).await);
+        let worker = site.worker(&world, "one").await;
+        assert_eq!(environment(&world, &worker).await, []);
+        let region = export(&world, &site, true, "REGION", "eu", false).await;
+        export(&world, &site, true, "API_KEY", "of all", true).await;
+        export(&world, &site, false, "API_KEY", "its own, ä\n", true).await;
+        export(&world, &other, false, "THEIRS", "x", false).await;
+        make(&world, &site, false, "AIRFLOW_VARIABLE", "NOT_ONE", json!({"value": "x"})).await;
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(environment(&world, &worker).await, [pair("API_KEY", "its own, ä\n"), pair("REGION", "eu")]);
+        let answer = ask(&world, &site.deployment, &worker.token).await;
+        assert_eq!(answer.headers["content-type"], "application/json");
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        assert_eq!(answer.json["environmentVariables"][1], json!({"key": "REGION", "value": "eu", "isSecret": false}));
+        // A change acts on the next worker that starts. The Airflow heard of nothing.
+        let link = json!({"links": [{
+            "scope": "DEPLOYMENT", "scopeEntityId": site.deployment, "overrides": {"environmentVariable": {"value": "us"}},
+        }]});
+        world.post(&world.path(&format!("/environment-objects/{region}")), link).await.expect(200);
+        assert_eq!(environment(&world, &worker).await[1], pair("REGION", "us"));
+        assert_eq!(site.airflow.calls().len(), 0);
+    }
+
+    /// Only for an agent token of the Deployment, while it is good; and what its list names.
+    async fn nobody_else_gets_it(world) {
+        let (site, other) = (Site::with_secret(&world).await, Site::with_secret(&world).await);
+        export(&world, &site, true, "REGION", "eu", false).await;
+        export(&world, &site, true, "API_KEY", "the secret", true).await;
+        let limited = site.token(&world, json!({"name": "limited", "variables": ["REGION"]})).await;
+        let limited = Worker::new(&site.deployment, "limited", limited);
+        assert_eq!(environment(&world, &limited).await, [("REGION".to_owned(), "eu".to_owned())]);
+        let nothing = site.token(&world, json!({"name": "nothing", "variables": []})).await;
+        assert_eq!(environment(&world, &Worker::new(&site.deployment, "nothing", nothing)).await, []);
+        assert_eq!(readings(&world).await, [], "a secret that was not given");
+
+        let worker = site.worker(&world, "one").await;
+        let elsewhere = other.worker(&world, "two").await;
+        for (deployment, token) in [
+            (&site.deployment, elsewhere.token.as_str()),
+            (&site.deployment, world.owner.as_str()),
+            (&site.deployment, "agt_nonsense"),
+            (&other.deployment, worker.token.as_str()),
+            (&"cmjuohs003t3pr10qlva2l82c".to_owned(), worker.token.as_str()),
+        ] {
+            let answer = ask(&world, deployment, token).await;
+            assert_eq!(answer.status, 403, "{deployment} {token}");
+            assert!(!String::from_utf8_lossy(&answer.bytes).contains("the secret"));
+        }
+        site.delete_token(&world, &worker.id).await;
+        assert_eq!(ask(&world, &site.deployment, &worker.token).await.status, 403);
+        // A worker may sign for it, as it signs for everything else.
+        let mut claims = limited.claims(&world, "environment-variables");
+        let signed = async |claims: &Value| {
+            let jwt = Worker::sign(claims, &limited.token);
+            let uri = format!("/d/{}/environment-variables", site.deployment);
+            let request = Request::builder().uri(uri).header("authorization", jwt);
+            world.send(request.body(Body::empty()).expect("a request")).await.status
+        };
+        assert_eq!(signed(&claims).await, 200);
+        claims["method"] = json!("bundles");
+        claims["jti"] = json!("another");
+        assert_eq!(signed(&claims).await, 403);
+    }
+
+    /// As of what tasks read, and by the same record.
+    async fn that_a_worker_got_secrets_is_recorded_once_a_day(world) {
+        let site = Site::with_secret(&world).await;
+        export(&world, &site, true, "REGION", "eu", false).await;
+        let key = export(&world, &site, true, "API_KEY", "the secret", true).await;
+        let (one, two) = (site.worker(&world, "one").await, site.worker(&world, "two").await);
+        for worker in [&one, &one, &two] {
+            environment(&world, worker).await;
+        }
+        let mut expected = [(one.id.clone(), key.clone()), (two.id.clone(), key.clone())];
+        expected.sort();
+        assert_eq!(readings(&world).await, expected);
+        world.clock.advance(86_400);
+        environment(&world, &one).await;
+        assert_eq!(readings(&world).await.len(), 3);
+        let log = world.audit_log().await;
+        let record = log.iter().find(|record| record["outcome"] == "READ").expect("a record");
+        assert_eq!((&record["operationId"], &record["entityType"]), (&json!("GateEnvironmentVariables"), &json!("environmentObject")));
+        assert!(!format!("{log:?}").contains("the secret"), "a secret is in the audit log");
     }
 }

@@ -156,6 +156,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
 
 /// One clear line, and exit code 1.
 fn failed(error: &anyhow::Error) -> ExitCode {
-    output::complain(&format!("{error:#}"));
+    output::remark(&format!("{error:#}"));
     ExitCode::FAILURE
 }

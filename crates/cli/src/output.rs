@@ -73,8 +73,8 @@ pub(crate) fn harmless(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-/// Prints one line about what went wrong.
-pub(crate) fn complain(text: &str) {
+/// Prints one line beside the output, such as what went wrong.
+pub(crate) fn remark(text: &str) {
     let one_line = text.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     let _ = writeln!(io::stderr(), "airlock: {}", harmless(&one_line)); // there is nobody left to tell
 }

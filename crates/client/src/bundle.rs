@@ -5,12 +5,8 @@ use reqwest::{
     StatusCode,
     header::{ETAG, HeaderValue, IF_NONE_MATCH},
 };
-use serde_json::Value;
 
 use crate::{Answer, Client, Error, transport, unexpected};
-
-/// How much is read of an answer without an archive, in bytes. It may be anybody's who stands between.
-const LONGEST_REFUSAL: usize = 64 << 10;
 
 /// What the gate says of a Deployment's current Dags.
 #[derive(Debug)]
@@ -50,14 +46,9 @@ impl Client {
             (StatusCode::OK, None) => return Err(unexpected(200, b"an archive without an ETag")),
             _ => {}
         }
-        let bytes = answer.beginning(LONGEST_REFUSAL).await?;
-        let detail =
-            serde_json::from_slice::<Value>(&bytes).ok().and_then(|json| Some(json["detail"].as_str()?.to_owned()));
-        match detail {
-            // Without a detail it is not the gate's, but of something else that knows no such path.
-            Some(detail) if status == StatusCode::NOT_FOUND => Ok(Bundle::None(detail)),
-            Some(detail) => Err(Error::Gate { status: status.as_u16(), detail }),
-            None => Err(unexpected(status.as_u16(), &bytes)),
+        match answer.refusal_of_gate().await {
+            Error::Gate { status: 404, detail } => Ok(Bundle::None(detail)),
+            error => Err(error),
         }
     }
 }

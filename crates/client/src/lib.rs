@@ -20,6 +20,7 @@
 //! in the order of the path and from JSON, they are shorter.
 
 mod bundle;
+mod environment;
 
 use std::time::Duration;
 
@@ -28,9 +29,13 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, USER_AGENT};
 use serde_json::Value;
 
 pub use bundle::Bundle;
+pub use environment::EnvironmentVariable;
 
 /// How long a call may be silent: until its answer begins, and between two pieces of it.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How much is read of the gate's refusal, in bytes. It may be anybody's who stands between.
+const LONGEST_REFUSAL: usize = 64 << 10;
 
 /// Calls one server with one token. Cloning is cheap.
 #[derive(Clone, Debug)]
@@ -189,6 +194,21 @@ impl Answer {
             beginning.extend_from_slice(&piece[..piece.len().min(most - beginning.len())]);
         }
         Ok(beginning)
+    }
+
+    /// What the gate has against the call. Without a detail it is not the gate that answered, but
+    /// something else that knows no such path.
+    async fn refusal_of_gate(self) -> Error {
+        let status = self.response.status().as_u16();
+        let bytes = match self.beginning(LONGEST_REFUSAL).await {
+            Ok(bytes) => bytes,
+            Err(error) => return error,
+        };
+        let json = serde_json::from_slice::<Value>(&bytes).ok();
+        match json.and_then(|json| Some(json["detail"].as_str()?.to_owned())) {
+            Some(detail) => Error::Gate { status, detail },
+            None => unexpected(status, &bytes),
+        }
     }
 
     /// The whole body.

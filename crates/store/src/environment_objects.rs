@@ -81,10 +81,12 @@ impl Link {
 }
 
 record! {
-    /// What a task finds.
+    /// What an agent or its tasks find.
     pub struct Found {
         /// The object.
         pub id: EnvironmentObjectId = "t.id",
+        /// Its key.
+        pub key: String = "t.object_key",
         /// What it holds.
         pub value: Sealed = "t.value, t.value_key",
         /// What is different for the Deployment.
@@ -191,14 +193,31 @@ pub async fn find(
     kind: EnvironmentObjectType,
     key: &str,
 ) -> Result<Option<Found>> {
-    let sql = format!(
-        "SELECT {} FROM environment_objects t{} WHERE t.workspace_id = $2 AND t.object_type = $3 \
-         AND t.object_key = $4 AND {}",
-        Found::COLUMNS,
-        join_link("$1"),
-        has("$1")
-    );
+    let sql = format!("{} AND t.object_key = $4", found());
     db.conn().one(&sql, params![&token.deployment, workspace, kind.as_str(), key]).await
+}
+
+/// All objects of a type that the Deployment of an agent token has, by their keys.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn find_all(
+    db: &impl Reads,
+    token: &LiveToken,
+    workspace: &WorkspaceId,
+    kind: EnvironmentObjectType,
+) -> Result<Vec<Found>> {
+    let sql = format!("{} ORDER BY t.object_key{}", found(), db.conn().text_order());
+    db.conn().all(&sql, params![&token.deployment, workspace, kind.as_str()]).await
+}
+
+/// What the Deployment `$1` in the Workspace `$2` has of the type `$3`.
+fn found() -> String {
+    let (columns, link, has) = (Found::COLUMNS, join_link("$1"), has("$1"));
+    format!(
+        "SELECT {columns} FROM environment_objects t{link} WHERE t.workspace_id = $2 AND t.object_type = $3 AND {has}"
+    )
 }
 
 /// One of the Organization's objects.

@@ -44,7 +44,8 @@ record! {
         pub queues: Option<Vec<String>> = "t.queues",
         /// The connections that its tasks may read; absent: all.
         pub connections: Option<Vec<String>> = "t.connections",
-        /// The Airflow variables that its tasks may read, set and delete; absent: all.
+        /// The variables that it may have: those of Airflow, which its tasks may read, set and
+        /// delete, and those of the environment; absent: all.
         pub variables: Option<Vec<String>> = "t.variables",
     }
 }

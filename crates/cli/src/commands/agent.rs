@@ -8,7 +8,7 @@ use airlock_contract::{
 use airlock_core::Env;
 use clap::{Subcommand, builder::PossibleValuesParser};
 
-use super::{agent_sync::AgentSync, connection::At};
+use super::{agent_run::AgentRun, agent_sync::AgentSync, connection::At};
 use crate::output;
 
 /// What is shown of one agent.
@@ -77,6 +77,9 @@ pub(crate) enum Agent {
     /// Keep a folder equal to the Deployment's Dags as they were last deployed, on a machine that
     /// runs them.
     Sync(AgentSync),
+    /// Run a command, such as a worker, with the environment variables that the Deployment has as
+    /// environment objects. What the environment has already stays as it is.
+    Run(AgentRun),
     /// Take an agent that is not connected off the list. To cut one off, delete its agent token.
     Delete {
         #[command(flatten)]
@@ -103,6 +106,7 @@ pub(crate) async fn run(command: Agent) -> anyhow::Result<()> {
         Agent::Cordon { at, id, reason } => act(&at, &id, AgentAction::Cordon, reason).await,
         Agent::Uncordon { at, id } => act(&at, &id, AgentAction::Uncordon, None).await,
         Agent::Sync(sync) => sync.run().await,
+        Agent::Run(run) => run.run().await,
         Agent::Delete { at, id } => {
             let (client, path) = reach_one(&at, &id).await?;
             client.call::<DeleteAgent>(&path, &NoQuery {}, &()).await?;

@@ -59,8 +59,8 @@ pub(crate) enum AgentToken {
         /// All without this.
         #[arg(long = "connection", value_name = "ID")]
         connections: Vec<String>,
-        /// The key of an Airflow variable that the worker's tasks may use; may be given several
-        /// times. All without this.
+        /// The key of a variable that the worker may have; may be given several times. All without
+        /// this.
         #[arg(long = "variable", value_name = "KEY")]
         variables: Vec<String>,
         /// The public half of a key that the agent made for itself, Ed25519 or RSA, as PEM. The

@@ -46,7 +46,8 @@ pub struct CreateAgentTokenRequest {
     #[schemars(extend("x-extension" = true))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connections: Option<Vec<String>>,
-    /// The keys of the Airflow variables that the worker's tasks may read, set and delete; no
+    /// The keys of the variables that the worker may have: those of Airflow, which its tasks may
+    /// read, set and delete, and those of the environment, which `airlock agent run` sets; no
     /// other. All when this is absent, none when it is empty.
     #[garde(length(max = 1000), inner(inner(length(min = 1, max = 256), custom(text::line))))]
     #[schemars(extend("x-extension" = true))]

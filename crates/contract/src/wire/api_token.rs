@@ -91,8 +91,8 @@ pub struct ApiToken {
     #[schemars(extend("x-extension" = true))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<Vec<String>>,
-    /// The Airflow variables that the tasks of an agent token may read, set and delete; absent when
-    /// it is all.
+    /// The variables that the worker of an agent token may have, Airflow's and the environment's;
+    /// absent when it is all.
     #[schemars(extend("x-extension" = true))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variables: Option<Vec<String>>,

@@ -78,6 +78,8 @@ pub enum Route {
     },
     /// `GET health` of the edge API; no credential is needed.
     EdgeHealth,
+    /// `GET environment-variables`: what the worker's environment shall have.
+    EnvironmentVariables,
     /// `GET bundles`: what the Deployment's code is made of.
     Bundles,
     /// `GET` or `HEAD bundles/{mountPath}`: an archive of code; that of the Dags is at `dags`.
@@ -215,6 +217,7 @@ impl Route {
         match *segments.as_slice() {
             ["edge_worker", "v1", ref rest @ ..] => edge(method, rest),
             ["execution", ref rest @ ..] => execution(method, rest),
+            ["environment-variables"] => (method == "GET").then_some(Self::EnvironmentVariables),
             ["bundles"] => (method == "GET").then_some(Self::Bundles),
             ["bundles", ref rest @ ..] if matches!(method, "GET" | "HEAD") => {
                 let parts = rest.iter().map(|part| decode(part)).collect::<Option<Vec<_>>>()?;
@@ -226,16 +229,17 @@ impl Route {
 
     /// The `method` claim that a JWT for this request carries: the path after `/edge_worker/v1/`,
     /// not percent-encoded (`edge3/worker_api/auth.py`). An agent with a key of its own signs a
-    /// request for a bundle likewise, with the path after `/d/{deploymentId}/`. Empty for
-    /// [`Self::Execution`], which is not signed this way.
+    /// request that goes no further than the gate likewise, with the path after
+    /// `/d/{deploymentId}/`. Empty for [`Self::Execution`], which is not signed this way.
     pub fn method_claim(&self) -> MethodClaim<'_> {
         MethodClaim(self)
     }
 
     /// The path of this request, percent-encoded, for a request that we make ourselves; `None` for
-    /// [`Self::Execution`] and for bundles. A worker's own request keeps the path that it came with.
+    /// [`Self::Execution`] and for what Airflow does not have. A worker's own request keeps the path
+    /// that it came with.
     pub fn edge_path(&self) -> Option<String> {
-        if matches!(self, Self::Bundles | Self::Bundle { .. }) {
+        if matches!(self, Self::EnvironmentVariables | Self::Bundles | Self::Bundle { .. }) {
             return None;
         }
         let claim = self.method_claim().to_string();
@@ -256,6 +260,7 @@ impl fmt::Display for MethodClaim<'_> {
             Route::PushLogs { key } => write!(to, "logs/push/{key}"),
             Route::LogfilePath { key } => write!(to, "logs/logfile_path/{key}"),
             Route::EdgeHealth => to.write_str("health"),
+            Route::EnvironmentVariables => to.write_str("environment-variables"),
             Route::Bundles => to.write_str("bundles"),
             Route::Bundle { mount_path } => write!(to, "bundles/{mount_path}"),
             Route::Execution { .. } => Ok(()),
@@ -272,7 +277,7 @@ impl MethodClaim<'_> {
         let escaped = match self.0 {
             Route::Register { .. } | Route::Heartbeat { .. } | Route::Fetch { .. } => claim.contains("%40"),
             Route::JobState { .. } | Route::PushLogs { .. } | Route::LogfilePath { .. } | Route::EdgeHealth => false,
-            Route::Bundles | Route::Bundle { .. } => false,
+            Route::EnvironmentVariables | Route::Bundles | Route::Bundle { .. } => false,
             Route::Execution { .. } => return false,
         };
         let claim = if escaped { Cow::Owned(claim.replace("%40", "@")) } else { Cow::Borrowed(claim) };
@@ -668,6 +673,23 @@ mod tests {
         ] {
             let path = format!("/execution/{}", path.replace("{id}", TASK));
             assert_eq!(Route::of(method, &path), None, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn environment_variables_are_read() {
+        let route = Route::of("GET", "/environment-variables").expect("a route");
+        assert_eq!(route, Route::EnvironmentVariables);
+        assert_eq!((route.method_claim().to_string().as_str(), route.edge_path()), ("environment-variables", None));
+        assert!(route.method_claim().is("environment-variables") && !route.method_claim().is("bundles"));
+        for (method, path) in [
+            ("HEAD", "/environment-variables"),
+            ("POST", "/environment-variables"),
+            ("GET", "/environment-variables/"),
+            ("GET", "/environment-variables/A"),
+            ("GET", "/environment%2Dvariables"),
+        ] {
+            assert_eq!(Route::of(method, path), None, "{method} {path}");
         }
     }
 

@@ -65,7 +65,7 @@ impl AirflowClient<'_> {
             Route::Register { .. } | Route::Fetch { .. } | Route::PushLogs { .. } => Method::POST,
             Route::Heartbeat { .. } | Route::JobState { .. } => Method::PATCH,
             Route::LogfilePath { .. } | Route::EdgeHealth | Route::Execution { .. } => Method::GET,
-            Route::Bundles | Route::Bundle { .. } => Method::GET,
+            Route::EnvironmentVariables | Route::Bundles | Route::Bundle { .. } => Method::GET,
         };
         let path = route.edge_path().unwrap_or_default();
         self.send(method, path, body, Signature::Edge(route.method_claim(), self.token)).await

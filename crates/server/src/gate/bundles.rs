@@ -48,7 +48,6 @@ use crate::{
     airflow::Airflow,
     authenticate,
     storage::{ByteStream, Key},
-    verify,
 };
 
 /// How often it is looked whether an API token is still good while an archive goes out.
@@ -92,7 +91,7 @@ pub(crate) async fn pass(
     airflow: Option<Arc<Airflow>>,
     route: &Route,
 ) -> Result<Response, Refusal> {
-    let caller = caller(knock, airflow.as_deref(), route).await?;
+    let caller = caller(knock, airflow, route).await?;
     let db = knock.app.store.read().await?;
     match route {
         Route::Bundles => {
@@ -112,7 +111,7 @@ pub(crate) async fn pass(
     }
 }
 
-async fn caller(knock: &mut Knock<'_>, airflow: Option<&Airflow>, route: &Route) -> Result<Caller, Refusal> {
+async fn caller(knock: &mut Knock<'_>, airflow: Option<Arc<Airflow>>, route: &Route) -> Result<Caller, Refusal> {
     let app = knock.app;
     let given = headers::authorization(&knock.parts.headers);
     let value = given.and_then(|given| given.strip_prefix("Bearer "));
@@ -126,12 +125,7 @@ async fn caller(knock: &mut Knock<'_>, airflow: Option<&Airflow>, route: &Route)
         let credential = session.caller.credential.clone();
         return Ok(Caller::Api { granted, value: value.to_owned(), credential });
     }
-    let token = verify::worker(app, &knock.deployment, given, route).await?;
-    knock.token = Some(token.id.clone());
-    let airflow = airflow.ok_or_else(|| Refusal::denied("no_deployment", "the Deployment was deleted"))?;
-    if !airflow.takes_agents {
-        return Err(Refusal::remote_execution_off());
-    }
+    let (token, _) = knock.agent(airflow, route).await?;
     Ok(Caller::Agent(token))
 }
 

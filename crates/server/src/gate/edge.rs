@@ -41,7 +41,6 @@ use crate::{
     deployment_logs::Level,
     input,
     request::Origin,
-    verify,
 };
 
 /// The longest that a worker says of itself, or of the work that it wants, in bytes. It is kept, so
@@ -107,12 +106,7 @@ pub(crate) async fn pass(
     body: Body,
 ) -> Result<Response, Refusal> {
     let app = knock.app;
-    let token = verify::worker(app, &knock.deployment, headers::authorization(&knock.parts.headers), route).await?;
-    knock.token = Some(token.id.clone());
-    let airflow = airflow.ok_or_else(|| Refusal::denied("no_deployment", "the Deployment was deleted"))?;
-    if !airflow.takes_agents {
-        return Err(Refusal::remote_execution_off());
-    }
+    let (token, airflow) = knock.agent(airflow, route).await?;
     let most = app.settings.gate.calls_per_token;
     let slot = app.gate.slots.take(&token.id, most).ok_or_else(|| Refusal::too_many_calls(most))?;
     let passage = Passage { app, airflow: &airflow, token: &token, kind: knock.call, cut, slot };
@@ -124,9 +118,11 @@ pub(crate) async fn pass(
         Route::JobState { key, state } => caller.job_state(key, *state, body).await,
         Route::PushLogs { key } => caller.push_logs(key, body).await,
         Route::LogfilePath { key } => caller.logfile_path(key).await,
-        Route::EdgeHealth | Route::Bundles | Route::Bundle { .. } | Route::Execution { .. } => {
-            Err(Refusal::no_such_path())
-        }
+        Route::EdgeHealth
+        | Route::EnvironmentVariables
+        | Route::Bundles
+        | Route::Bundle { .. }
+        | Route::Execution { .. } => Err(Refusal::no_such_path()),
     }
 }
 

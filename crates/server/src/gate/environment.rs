@@ -2,12 +2,10 @@
 //! that the gate answers itself, for they are environment objects of the Deployment.
 //!
 //! An object is looked up at each call, so that a change acts on the next one; it is one more look
-//! into the database, beside the one for the task's job. That a secret was given to the tasks of an
-//! agent token is in the audit log before they have it: once a day for each token and secret, which
-//! is what one needs to know of an agent that was taken over, and does not slow those that read the
-//! same things again and again.
+//! into the database, beside the one for the task's job. That a task is given a secret is recorded
+//! ([`readings`]).
 
-use airlock_contract::{AgentTokenId, Time, WorkspaceId, wire::EnvironmentObjectType};
+use airlock_contract::{WorkspaceId, wire::EnvironmentObjectType};
 use airlock_core::{Result, environment::Fields, gate::path::Resource};
 use airlock_store::{
     environment_objects::{self, EnvironmentObject, Found, Link},
@@ -18,29 +16,15 @@ use axum::{
     http::{HeaderName, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use quick_cache::sync::Cache;
 use serde_json::{Value, json};
 
-use super::{Ours, headers, knock::Knock, refusal::Refusal};
-use crate::{
-    App,
-    change::{self, Recorded},
+use super::{
+    Ours, headers,
+    knock::Knock,
+    readings::{self, Holder},
+    refusal::Refusal,
 };
-
-/// How long the record of a reading stands for others like it, in seconds.
-const RECORDED_FOR: i64 = 86_400;
-
-/// How many readings are remembered. One that is forgotten is recorded again.
-const REMEMBERED: usize = 100_000;
-
-/// Which secrets were given to whom, and when that was recorded.
-pub(super) struct Readings(Cache<(AgentTokenId, Resource, String), Time>);
-
-impl Default for Readings {
-    fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
-    }
-}
+use crate::App;
 
 /// A task's call about a connection or a variable.
 pub(super) struct Asked<'a> {
@@ -108,25 +92,15 @@ impl<'a> Asked<'a> {
         let found = environment_objects::find(&db, self.token, self.workspace, kind, key).await?;
         drop(db); // nobody holds one connection while waiting for another
         let Some(found) = found else { return Ok(None) };
-        let fields = self.open(&found)?;
+        let fields = open(self.app(), self.token, &found)?;
         if fields.has_secret(kind) {
-            self.record("environmentObject", found.id.as_str()).await?;
+            readings::record(self.knock, self.token, Holder::EnvironmentObject, found.id.as_str()).await?;
         }
         let json = match kind {
             EnvironmentObjectType::Connection => connection(key, &fields),
             _ => json!({"key": key, "value": fields.get("value")}),
         };
         Ok(Some(self.respond(&json)))
-    }
-
-    /// What an object holds for the Deployment.
-    fn open(&self, found: &Found) -> Result<Fields> {
-        let keys = &self.app().keys;
-        let mut fields = Fields::open(keys, &EnvironmentObject::seal_of(&found.id), &found.value)?;
-        if let Some(overrides) = &found.overrides {
-            fields.lay_over(Fields::open(keys, &Link::seal_of(&found.id, &self.token.deployment), overrides)?);
-        }
-        Ok(fields)
     }
 
     /// The answer as the Airflow would give it, with the headers that the SDK sent to get them back.
@@ -144,24 +118,24 @@ impl<'a> Asked<'a> {
     /// Notes that the Airflow answered with a connection of its own.
     pub(super) async fn note_answer(&self, status: StatusCode) -> Result<(), Refusal> {
         match self.key.filter(|_| self.resource == Resource::Connections && status.is_success()) {
-            Some(id) => Ok(self.record("airflowConnection", id).await?),
+            Some(id) => Ok(readings::record(self.knock, self.token, Holder::AirflowConnection, id).await?),
             None => Ok(()),
         }
     }
+}
 
-    /// Records that the tasks of the token were given a secret, unless that was recorded lately.
-    async fn record(&self, entity_type: &str, entity_id: &str) -> Result<()> {
-        let app = self.app();
-        let now = app.env.now();
-        let reading = (self.token.id.clone(), self.resource, entity_id.to_owned());
-        let is_recorded = |at: Time| now < at.plus_seconds(RECORDED_FOR);
-        if app.gate.readings.0.get(&reading).is_some_and(is_recorded) {
-            return Ok(());
-        }
-        change::commit(app, &Recorded(self.knock.read(self.token, entity_type, entity_id))).await?;
-        app.gate.readings.0.insert(reading, now);
-        Ok(())
+/// What an object holds for the Deployment of an agent token.
+///
+/// # Errors
+///
+/// [`airlock_core::Error::Internal`] when it cannot be decrypted.
+pub(super) fn open(app: &App, token: &LiveToken, found: &Found) -> Result<Fields> {
+    let keys = &app.keys;
+    let mut fields = Fields::open(keys, &EnvironmentObject::seal_of(&found.id), &found.value)?;
+    if let Some(overrides) = &found.overrides {
+        fields.lay_over(Fields::open(keys, &Link::seal_of(&found.id, &token.deployment), overrides)?);
     }
+    Ok(fields)
 }
 
 /// A connection in the form of the execution API.

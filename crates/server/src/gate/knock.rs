@@ -1,19 +1,24 @@
 //! A call at the gate, as far as it is known who makes it.
 
+use std::sync::Arc;
+
 use airlock_contract::{AgentTokenId, DeploymentId, OrganizationId, wire::SubjectType};
+use airlock_core::gate::path::Route;
 use airlock_store::{
     audit::{Entry, Outcome},
     live_tokens::LiveToken,
 };
 use axum::http::request::Parts;
 
-use super::refusal::Refusal;
+use super::{headers, refusal::Refusal};
 use crate::{
     App,
+    airflow::Airflow,
     deployment_logs::Level,
     metrics::GateCall,
     record,
     request::{RequestId, shown_path},
+    verify,
 };
 
 /// A call at the gate. More of it is known as it goes on, and a refusal tells what was known.
@@ -34,6 +39,26 @@ impl<'a> Knock<'a> {
         Self { app, parts, deployment, organization: None, token: None, call }
     }
 
+    /// The agent token that the call was made with, and the Airflow of its Deployment.
+    ///
+    /// # Errors
+    ///
+    /// A [`Refusal`] when it is not good, or the Deployment takes no agents.
+    pub(crate) async fn agent(
+        &mut self,
+        airflow: Option<Arc<Airflow>>,
+        route: &Route,
+    ) -> Result<(LiveToken, Arc<Airflow>), Refusal> {
+        let authorization = headers::authorization(&self.parts.headers);
+        let token = verify::worker(self.app, &self.deployment, authorization, route).await?;
+        self.token = Some(token.id.clone());
+        let airflow = airflow.ok_or_else(|| Refusal::denied("no_deployment", "the Deployment was deleted"))?;
+        match airflow.takes_agents {
+            true => Ok((token, airflow)),
+            false => Err(Refusal::remote_execution_off()),
+        }
+    }
+
     /// The record of a change that the call makes.
     pub(crate) fn change(&self, entity_type: &str, entity_id: &str) -> Entry {
         Entry {
@@ -45,7 +70,7 @@ impl<'a> Knock<'a> {
         }
     }
 
-    /// The record that the tasks of an agent token were given a secret.
+    /// The record that an agent or its tasks were given a secret.
     pub(crate) fn read(&self, token: &LiveToken, entity_type: &str, entity_id: &str) -> Entry {
         Entry {
             outcome: Outcome::Read,
@@ -98,6 +123,7 @@ fn operation(call: GateCall) -> &'static str {
         GateCall::JobState => "GateJobState",
         GateCall::Logs => "GateLogs",
         GateCall::Execution => "GateExecution",
+        GateCall::EnvironmentVariables => "GateEnvironmentVariables",
         GateCall::Bundle => "GateBundle",
         GateCall::Other => "Gate",
     }

@@ -1,8 +1,9 @@
 //! The gate: the one way from remote agents to a Deployment's Airflow.
 //!
 //! `/d/{deploymentId}/edge_worker/v1/*` is what a worker calls, `/d/{deploymentId}/execution/*`
-//! what its tasks call; `/d/{deploymentId}/bundles/*` gives it the code that they run ([`bundles`]). A
-//! call passes through, in this order:
+//! what its tasks call. `/d/{deploymentId}/bundles/*` gives it the code that they run ([`bundles`]), and
+//! `/d/{deploymentId}/environment-variables` its environment ([`environment_variables`]). A call passes
+//! through, in this order:
 //!
 //! 1. [`airlock_core::gate::path`], the allow-list; everything else is 404.
 //! 2. The agent token: [`crate::verify`] for workers, [`execution`] for tasks.
@@ -18,6 +19,7 @@ mod bundles;
 mod cordon;
 mod edge;
 mod environment;
+mod environment_variables;
 mod execution;
 mod handout;
 mod headers;
@@ -26,6 +28,7 @@ mod lifeline;
 mod log_body;
 mod off_limits;
 mod passage;
+mod readings;
 mod refusal;
 mod replays;
 mod stream;
@@ -50,7 +53,7 @@ use axum::{
 use futures_util::FutureExt;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
-use self::{environment::Readings, knock::Knock, refusal::Refusal, replays::Replays, upstream::Upstream};
+use self::{knock::Knock, readings::Readings, refusal::Refusal, replays::Replays, upstream::Upstream};
 use crate::{
     App,
     airflow::Airflow,
@@ -144,6 +147,7 @@ async fn pass(knock: &mut Knock<'_>, route: Option<Route>, path: &str, body: Bod
     }
     match &route {
         Route::EdgeHealth | Route::Execution { resource: Resource::Health, .. } => Ok(ours(r#"{"status":"healthy"}"#)),
+        Route::EnvironmentVariables => environment_variables::pass(knock, airflow, &route).await,
         Route::Bundles | Route::Bundle { .. } => bundles::pass(knock, airflow, &route).await,
         Route::Execution { .. } => execution::pass(knock, airflow, &route, path, body).await,
         _ => edge::pass(knock, airflow, &route, path, body).await,
@@ -172,6 +176,7 @@ fn call(route: Option<&Route>) -> GateCall {
         Some(Route::JobState { .. }) => GateCall::JobState,
         Some(Route::PushLogs { .. } | Route::LogfilePath { .. }) => GateCall::Logs,
         Some(Route::Execution { .. }) => GateCall::Execution,
+        Some(Route::EnvironmentVariables) => GateCall::EnvironmentVariables,
         Some(Route::Bundles | Route::Bundle { .. }) => GateCall::Bundle,
         Some(Route::EdgeHealth) | None => GateCall::Other,
     }

@@ -66,6 +66,7 @@ labels! {
         JobState = "job_state",
         Logs = "logs",
         Execution = "execution",
+        EnvironmentVariables = "environment_variables",
         Bundle = "bundle",
         /// Whatever is on no list.
         Other = "other",

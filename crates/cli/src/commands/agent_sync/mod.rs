@@ -13,7 +13,6 @@ use airlock_bundle::Limits;
 use airlock_core::Env;
 use anyhow::bail;
 use clap::Args;
-use secrecy::SecretString;
 use tokio::time::sleep;
 
 use self::{
@@ -21,11 +20,8 @@ use self::{
     pace::Pace,
     round::{Round, Source, Trouble},
 };
-use crate::{
-    log, output,
-    settings::{LogFormat, http_url},
-    signals::Signals,
-};
+use super::gate::AtGate;
+use crate::{log, output, settings::LogFormat, signals::Signals};
 
 /// Which folder, and where its content comes from.
 #[derive(Args)]
@@ -44,22 +40,8 @@ pub(crate) struct AgentSync {
     #[arg(long, value_name = "SECONDS", default_value = "15", requires = "watch")]
     interval: NonZeroU32,
 
-    /// Where the server is.
-    #[arg(long, env = "AIRLOCK_URL", value_name = "URL", default_value = "http://127.0.0.1:8888", value_parser = http_url)]
-    url: String,
-
-    /// The Deployment.
-    #[arg(long, env = "AIRLOCK_DEPLOYMENT", value_name = "ID")]
-    deployment: String,
-
-    /// The token to ask with: an agent token of the Deployment, or an API token that may see its
-    /// deploys. Give it by the environment: flags can be seen by other users of the machine.
-    #[arg(long, env = "AIRLOCK_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    token: Option<SecretString>,
-
-    /// A file with the token instead. It is read for each look, so the token in it can be replaced.
-    #[arg(long, env = "AIRLOCK_TOKEN_FILE", value_name = "FILE", conflicts_with = "token")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    at: AtGate,
 
     /// How many files, folders and links a version may have.
     #[arg(long, value_name = "N", default_value_t = Limits::default().files)]
@@ -76,19 +58,10 @@ pub(crate) struct AgentSync {
 
 impl AgentSync {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        if self.token.is_none() && self.token_file.is_none() {
-            bail!("there is no token; set AIRLOCK_TOKEN or AIRLOCK_TOKEN_FILE");
-        }
+        self.at.expect_token()?;
         let folder = Arc::new(Folder::claim(&self.dest)?);
         let limits = Limits { files: self.max_files, bytes: self.max_bytes };
-        let mut source = Source {
-            url: self.url,
-            deployment: self.deployment.as_str().into(),
-            token: self.token,
-            token_file: self.token_file,
-            limits,
-            refused: None,
-        };
+        let mut source = Source { at: self.at, limits, refused: None };
         if self.watch {
             log::start("info", self.log_format);
             watch(&mut source, &folder, Duration::from_secs(self.interval.get().into())).await
@@ -118,7 +91,7 @@ async fn watch(source: &mut Source, folder: &Arc<Folder>, interval: Duration) ->
     let mut signals = Signals::catch()?;
     let mut pace = Pace::new(interval, Env::system());
     let (folder_name, mut trouble) = (folder.dest().display(), None);
-    tracing::info!(folder = %folder_name, server = %source.url, deployment = %source.deployment, "watching");
+    tracing::info!(folder = %folder_name, server = %source.at.url, deployment = %source.at.deployment, "watching");
     loop {
         let round = tokio::select! {
             round = source.round(folder) => round,

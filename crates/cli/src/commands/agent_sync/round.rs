@@ -2,28 +2,22 @@
 
 use std::{
     io::{self, Read},
-    path::PathBuf,
     sync::Arc,
 };
 
 use airlock_bundle::{Fault, Limits, Summary};
-use airlock_client::{Answer, Bundle, Client, Error};
-use airlock_contract::DeploymentId;
+use airlock_client::{Answer, Bundle, Error};
 use anyhow::Context;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync::mpsc, task::spawn_blocking};
 
-use super::folder::Folder;
+use super::{super::gate::AtGate, folder::Folder};
 
 /// How many pieces of an archive may have come that are not unpacked yet.
 const AHEAD: usize = 16;
 
 /// Where Dags come from.
 pub(super) struct Source {
-    pub(super) url: String,
-    pub(super) deployment: DeploymentId,
-    pub(super) token: Option<SecretString>,
-    pub(super) token_file: Option<PathBuf>,
+    pub(super) at: AtGate,
     pub(super) limits: Limits,
     /// The version that was refused last, and why: it is not fetched again and again.
     pub(super) refused: Option<(String, String)>,
@@ -59,8 +53,8 @@ impl Source {
         let current = folder.current().map_err(Trouble::Away)?;
         let refused = self.refused.as_ref().map(|(version, _)| version);
         let known = refused.or(current.as_ref()).cloned();
-        let client = self.client().map_err(Trouble::Away)?;
-        let (etag, archive) = match client.dags(&self.deployment, known.as_deref()).await.map_err(trouble)? {
+        let client = self.at.client().map_err(Trouble::Away)?;
+        let (etag, archive) = match client.dags(&self.at.deployment, known.as_deref()).await.map_err(trouble)? {
             Bundle::None(why) => return Ok(Round::NoneYet(why)),
             Bundle::Unchanged => return self.still_refused().map_or(Ok(Round::Unchanged), Err),
             Bundle::New { etag, .. } if self.refused.as_ref().is_some_and(|(version, _)| *version == etag) => {
@@ -87,17 +81,6 @@ impl Source {
     fn still_refused(&self) -> Option<Trouble> {
         let (version, why) = self.refused.clone()?;
         Some(Trouble::Refused { version, why })
-    }
-
-    fn client(&self) -> anyhow::Result<Client> {
-        let token = match (&self.token_file, &self.token) {
-            (Some(file), _) => {
-                let text = std::fs::read_to_string(file);
-                text.with_context(|| format!("the token file {} cannot be read", file.display()))?.into()
-            }
-            (None, token) => token.clone().unwrap_or_default(),
-        };
-        Ok(Client::new(&self.url, token.expose_secret().trim())?)
     }
 }
 
