@@ -26,6 +26,7 @@ pub struct Row {
     pub method: Method,
     pub status: u16,
     pub access: Access,
+    pub logs_body: bool,
     /// Whether being authenticated is not enough.
     pub needs_permission: bool,
     /// The path and the query of the example request, with example ids.
@@ -46,6 +47,7 @@ pub fn rows() -> Vec<Row> {
                 method: O::METHOD,
                 status: O::STATUS,
                 access: O::ACCESS,
+                logs_body: O::LOGS_BODY,
                 needs_permission: O::Permission::ACTION.is_some(),
                 path: format!("/v1{}{}", example_path::<O>(), example_query::<O>()),
                 body: body.unwrap_or_default(),

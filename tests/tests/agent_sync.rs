@@ -401,7 +401,14 @@ fn no_server_and_no_token() {
     let mut from_file = machine.command(&[]);
     from_file.env_remove("AIRLOCK_TOKEN").env("AIRLOCK_TOKEN_FILE", &file);
     assert!(Ran::new(from_file).fault().starts_with(&format!("the token file {} cannot be read", file.display())));
+    fs::write(&file, "\n").expect("written");
+    let mut from_file = machine.command(&["--watch", "--interval", "1"]);
+    from_file.env_remove("AIRLOCK_TOKEN").env("AIRLOCK_TOKEN_FILE", &file);
+    let watching = Process::start(from_file);
+    watching.logged(|log| log.contains("is empty"));
     fs::write(&file, "another-token\n").expect("written");
+    eventually(|| machine.file("a.py").is_some());
+    watching.stop();
     let mut from_file = machine.command(&[]);
     from_file.env_remove("AIRLOCK_TOKEN").env("AIRLOCK_TOKEN_FILE", &file);
     Ran::new(from_file).out();

@@ -81,9 +81,30 @@ on_both! {
             "organizationId": world.organization, "subjectId": owner, "subjectType": "SERVICEKEY",
             "subjectName": "First owner", "operationId": "CreateWorkspace", "method": "POST", "path": path,
             "entityType": "workspace", "entityId": made["id"], "statusCode": 200, "occurrences": 1,
-            "sourceIp": "203.0.113.7", "userAgent": "terraform-provider-astro/1.5.2",
+            "requestBody": {"name": "new"}, "sourceIp": "203.0.113.7", "userAgent": "terraform-provider-astro/1.5.2",
             "astroClient": "terraform-provider-astro", "astroClientVersion": "1.5.2", "requestId": "a-request-of-mine",
         }));
+    }
+
+    /// What a change was asked to be, as it was understood: which role, for whom. Not where a body has
+    /// a place for secrets, and not for ever so long.
+    async fn a_record_says_what_was_asked_for(world) {
+        let role = json!({"name": "reader", "scopeType": "DEPLOYMENT", "permissions": ["deployment.get"], "unknown": 1});
+        let role = world.post(&world.path("/roles"), role).await.expect(200);
+        let connections: Vec<String> = (0..1000).map(|number| format!("{number:0>100}")).collect();
+        let long = json!({"name": "of many connections", "connections": connections});
+        world.post(&world.agent_tokens(""), long).await.expect(200);
+        let variable = json!({"objectKey": "K", "objectType": "AIRFLOW_VARIABLE", "scope": "WORKSPACE",
+            "scopeEntityId": world.workspace, "airflowVariable": {"value": "the secret", "isSecret": true}});
+        world.environment_object(variable).await;
+        let log = export(&world, "").await;
+        let of = |operation: &str| log.iter().rev().find(|record| record["operationId"] == operation).expect("a record");
+        assert_eq!(of("CreateCustomRole")["requestBody"]["permissions"], json!(["deployment.get"]));
+        assert_eq!(of("CreateCustomRole")["requestBody"].get("unknown"), None);
+        assert_eq!(of("CreateCustomRole")["entityId"], role["id"]);
+        assert_eq!(of("CreateAgentToken").get("requestBody"), None);
+        assert_eq!(of("CreateEnvironmentObject").get("requestBody"), None);
+        assert!(!format!("{log:?}").contains("the secret"), "a secret is in the audit log");
     }
 
     /// `startDate` is included and `endDate` excluded, to the microsecond; each is open when absent

@@ -101,6 +101,7 @@ on_both! {
             assert_eq!(entry["subjectName"], "First owner");
             assert_eq!(entry["organizationId"], json!(world.organization));
             assert_eq!(entry["statusCode"], row.status);
+            assert_eq!(entry["requestBody"].is_object(), row.logs_body, "{entry}");
             assert_eq!(entry["requestId"].as_str(), answer.headers["x-request-id"].to_str().ok());
             assert!(entry["entityId"].as_str().is_some_and(|id| id.len() == 25), "{entry}");
         }

@@ -164,6 +164,8 @@ pub trait Operation: Send + Sync + 'static {
     const ALSO: Option<Also>;
     /// Whether it is ours: the public API does not have it.
     const EXTENSION: bool;
+    /// Whether the audit log keeps the body of a change. One that may hold a secret is not kept.
+    const LOGS_BODY: bool;
     /// How the document tells its errors.
     const ERRORS: Errors;
     /// Lines of documentation; the first is the summary.
@@ -192,4 +194,37 @@ impl<T: DeserializeOwned + Serialize + JsonSchema + Validate<Context = ()> + Sen
 pub trait Visitor {
     /// Called once with each row of the table.
     fn visit<O: Operation>(&mut self);
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::schema_for;
+
+    use super::*;
+    use crate::openapi::has_body;
+
+    /// Fields that hold secrets somewhere in the API, or say that another does.
+    const SECRET: [&str; 4] = ["password", "extra", "basicToken", "isSecret"];
+
+    /// The audit log keeps no body that has a field for a secret, and every other one.
+    #[test]
+    fn bodies_with_secrets_are_not_logged() {
+        struct Logged(Vec<&'static str>);
+        impl Visitor for Logged {
+            fn visit<O: Operation>(&mut self) {
+                let schema = schema_for!(O::Body).to_value().to_string();
+                let may_hold_secret = SECRET.iter().any(|name| schema.contains(&format!("\"{name}\"")));
+                assert_eq!(O::LOGS_BODY, has_body::<O>() && !may_hold_secret, "{}", O::ID);
+                if may_hold_secret {
+                    self.0.push(O::ID);
+                }
+            }
+        }
+        let mut with_secrets = Logged(Vec::new());
+        crate::operations::visit(&mut with_secrets);
+        assert_eq!(
+            with_secrets.0,
+            ["CreateDeployment", "UpdateDeployment", "CreateEnvironmentObject", "UpdateEnvironmentObject"]
+        );
+    }
 }

@@ -40,6 +40,11 @@ macro_rules! target {
     };
 }
 
+/// What the audit log has of a body. It makes a row read as a sentence: `body UpdateTeamRequest Logged`.
+enum InAuditLog {
+    Logged,
+}
+
 /// What an operation can be beyond of. It makes a row read as a sentence: `=> 204, beyond V1`.
 enum Public {
     V1,
@@ -50,7 +55,7 @@ macro_rules! operations {
         $(#[doc = $doc:literal])+
         $name:ident: $access:ident $method:ident $path:literal
             requires $permission:ident $(at $place:ident)?, path $parameters:ident
-            $(, query $query:ident)? $(, body $body:ident)?
+            $(, query $query:ident)? $(, body $body:ident $($log:ident)?)?
             => $status:literal $($output:ident)?
             $(, also $beta:ident $($beta_method:ident $beta_path:literal)?)?
             $(, errors $errors:ident)?
@@ -78,6 +83,10 @@ macro_rules! operations {
                     let _ = Public::$public;
                     true
                 } )?) false);
+                const LOGS_BODY: bool = or!(($($( {
+                    let _ = InAuditLog::$log;
+                    true
+                } )?)?) false);
                 const ERRORS: Errors = or!(($( { Errors::$errors } )?) { Errors::Each });
                 const DOC: &'static [&'static str] = &[$($doc),+];
 
@@ -141,7 +150,7 @@ operations! {
         /// 200: The agent as it is now.
         /// 400: A `reason` goes with `UNCORDON`; it is for `CORDON` only.
         TriggerAgentAction: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/agents/{agentId}/action"
-            requires DeploymentAgentsUpdate, path OneAgent, body AgentActionRequest
+            requires DeploymentAgentsUpdate, path OneAgent, body AgentActionRequest Logged
             => 200 Agent, beyond V1;
     }
     AgentToken {
@@ -162,7 +171,7 @@ operations! {
         /// 400: The Deployment has remote execution off.
         /// 400: The `publicKey` is no Ed25519 or RSA key, or another agent token of the Deployment has it.
         CreateAgentToken: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/agent-tokens"
-            requires DeploymentAgentTokensCreate, path InDeployment, body CreateAgentTokenRequest
+            requires DeploymentAgentTokensCreate, path InDeployment, body CreateAgentTokenRequest Logged
             => 200 ApiToken, also Iam;
         /// Get an agent token.
         ///
@@ -195,7 +204,7 @@ operations! {
         /// 400: The range is allowed already, or the Organization has as many as it can have: 1000.
         CreateAllowedIpAddressRange: Write Post "/organizations/{organizationId}/allowed-ip-address-ranges"
             requires OrganizationAllowedIpAddressRangesCreate, path InOrganization,
-            body CreateAllowedIpAddressRangeRequest
+            body CreateAllowedIpAddressRangeRequest Logged
             => 200 AllowedIpAddressRange, also Iam;
         /// Allow several IP address ranges.
         ///
@@ -208,7 +217,7 @@ operations! {
         /// 409: One of them is allowed already.
         BulkCreateAllowedIpAddressRanges: Write Post "/organizations/{organizationId}/allowed-ip-address-ranges/bulk-create"
             requires OrganizationAllowedIpAddressRangesCreate, path InOrganization,
-            body BulkCreateAllowedIpAddressRangesRequest
+            body BulkCreateAllowedIpAddressRangesRequest Logged
             => 200 AllowedIpAddressRanges, also Labs Post "/organizations/{organizationId}/allowed-ip-address-ranges";
         /// Allow several IP address ranges no longer.
         ///
@@ -218,7 +227,7 @@ operations! {
         /// 400: Ranges are left, and none of them holds the caller's address, who would be locked out.
         BulkDeleteAllowedIpAddressRanges: Write Post "/organizations/{organizationId}/allowed-ip-address-ranges/bulk-delete"
             requires OrganizationAllowedIpAddressRangesDelete, path InOrganization,
-            body BulkDeleteAllowedIpAddressRangesRequest
+            body BulkDeleteAllowedIpAddressRangesRequest Logged
             => 204, also Labs Delete "/organizations/{organizationId}/allowed-ip-address-ranges";
         /// Allow an IP address range no longer.
         ///
@@ -250,7 +259,7 @@ operations! {
         /// `deployment.apiTokens.create` on what the `entityId` names.
         /// 403: The role permits something that the caller lacks there.
         CreateApiToken: Write Post "/organizations/{organizationId}/tokens"
-            requires OrganizationApiTokensAccess, path InOrganization, body CreateApiTokenRequest
+            requires OrganizationApiTokensAccess, path InOrganization, body CreateApiTokenRequest Logged
             => 200 ApiToken, also Iam;
         /// Get an API token.
         ///
@@ -265,7 +274,7 @@ operations! {
         /// 403: The caller lacks `organization.apiTokens.update`, or `workspace.apiTokens.update` or
         /// `deployment.apiTokens.update` where the token belongs to one.
         UpdateApiToken: Write Post "/organizations/{organizationId}/tokens/{tokenId}"
-            requires OrganizationApiTokensAccess, path OneApiToken, body UpdateApiTokenRequest
+            requires OrganizationApiTokensAccess, path OneApiToken, body UpdateApiTokenRequest Logged
             => 200 ApiToken, also Iam;
         /// Delete an API token.
         ///
@@ -288,7 +297,7 @@ operations! {
         /// `deployment.apiTokens.update` where the token belongs to one.
         /// 403: A role that is new to the token permits something that the caller lacks there.
         UpdateApiTokenRoles: Write Post "/organizations/{organizationId}/tokens/{tokenId}/roles"
-            requires OrganizationApiTokensAccess, path OneApiToken, body UpdateApiTokenRolesRequest
+            requires OrganizationApiTokensAccess, path OneApiToken, body UpdateApiTokenRolesRequest Logged
             => 200 SubjectRoles, also Iam;
         /// Rotate an API token.
         ///
@@ -330,7 +339,7 @@ operations! {
         /// 400: One of the `workspaceIds` is not there, or two node pools have the same `name`.
         /// 412: The Organization has as many clusters as it can have: 1000.
         CreateCluster: Write Post "/organizations/{organizationId}/clusters"
-            requires OrganizationClustersCreate, path InOrganization, body CreateClusterRequest
+            requires OrganizationClustersCreate, path InOrganization, body CreateClusterRequest Logged
             => 200 Cluster, also Platform;
         /// Get a cluster.
         ///
@@ -352,7 +361,7 @@ operations! {
         /// 400: `enableDr` is on, and there is no `drRegion`.
         /// 412: `isFailedOver` is on, and the cluster has no second region to take over.
         UpdateCluster: Write Post "/organizations/{organizationId}/clusters/{clusterId}"
-            requires OrganizationClustersUpdate, path OneCluster, body UpdateClusterRequest
+            requires OrganizationClustersUpdate, path OneCluster, body UpdateClusterRequest Logged
             => 200 Cluster, also Platform;
         /// Delete a cluster.
         ///
@@ -382,7 +391,7 @@ operations! {
         /// another one, and they are there.
         /// 403: The Deployment takes deploys from API tokens only (`isCicdEnforced`), and a user calls.
         CreateDeploy: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/deploys"
-            requires DeploymentDeploysCreate, path InDeployment, body CreateDeployRequest
+            requires DeploymentDeploysCreate, path InDeployment, body CreateDeployRequest Logged
             => 200 Deploy, also Platform;
         /// Get a deploy.
         ///
@@ -396,7 +405,7 @@ operations! {
         ///
         /// 200: The deploy as it is now.
         UpdateDeploy: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/deploys/{deployId}"
-            requires DeploymentDeploysUpdate, path OneDeploy, body UpdateDeployRequest
+            requires DeploymentDeploysUpdate, path OneDeploy, body UpdateDeployRequest Logged
             => 200 Deploy, also Platform;
         /// Finalize a deploy.
         ///
@@ -410,7 +419,7 @@ operations! {
         /// 400: No such version was uploaded for the deploy, or a version is missing.
         /// 400: The deploy was finalized with another version, or was not finalized within a day.
         FinalizeDeploy: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/deploys/{deployId}/finalize"
-            requires DeploymentDeploysUpdate, path OneDeploy, body FinalizeDeployRequest
+            requires DeploymentDeploysUpdate, path OneDeploy, body FinalizeDeployRequest Logged
             => 200 Deploy, also Platform;
         /// Roll back to a deploy.
         ///
@@ -419,7 +428,7 @@ operations! {
         /// 200: The new deploy.
         /// 400: The older deploy was not finalized, or its archive is not kept any more.
         DeployRollback: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/deploys/{deployId}/rollback"
-            requires DeploymentDeploysUpdate, path OneDeploy, body DeployRollbackRequest
+            requires DeploymentDeploysUpdate, path OneDeploy, body DeployRollbackRequest Logged
             => 200 Deploy, also Platform;
     }
     Deployment {
@@ -476,7 +485,7 @@ operations! {
         /// 400: The Deployment is not one for development (`isDevelopmentMode`).
         /// 400: The `overrideUntil` has passed already.
         UpdateDeploymentHibernationOverride: Write Post "/organizations/{organizationId}/deployments/{deploymentId}/hibernation-override"
-            requires DeploymentUpdate, path InDeployment, body OverrideDeploymentHibernationBody
+            requires DeploymentUpdate, path InDeployment, body OverrideDeploymentHibernationBody Logged
             => 200 DeploymentHibernationOverride, also Platform, errors InRanges;
         /// Remove the override of a Deployment's hibernation.
         ///
@@ -541,7 +550,7 @@ operations! {
         /// Update an environment object.
         ///
         /// What the body leaves out stays as it is, also secret values. The next call of a task
-        /// finds what it is then.
+        /// finds what it is then; a variable of the environment reaches workers that start later.
         ///
         /// 200: The environment object as it is now.
         /// 400: A Deployment in `links` or `excludeLinks` is not there, or is in both.
@@ -553,7 +562,8 @@ operations! {
             => 200 EnvironmentObject, also Platform;
         /// Delete an environment object.
         ///
-        /// From when this has answered, no task finds it.
+        /// From when this has answered, no task finds it. A worker keeps a variable of its
+        /// environment until it ends.
         ///
         /// 403: The caller lacks `workspace.envObjects.delete` or `deployment.envObjects.delete` where the object belongs.
         /// 409: In the public API only; this server does not answer it.
@@ -569,7 +579,7 @@ operations! {
         /// 403: The caller lacks `workspace.envObjects.update`, and `deployment.envObjects.update` on the Deployment.
         /// 409: The object is linked to the Deployment.
         ExcludeLinkingEnvironmentObject: Write Post "/organizations/{organizationId}/environment-objects/{environmentObjectId}/exclude-linking"
-            requires OrganizationEnvObjectsAccess, path OneEnvironmentObject, body EnvironmentObjectExcludeLink
+            requires OrganizationEnvObjectsAccess, path OneEnvironmentObject, body EnvironmentObjectExcludeLink Logged
             => 200, also Platform;
     }
     Invite {
@@ -583,7 +593,7 @@ operations! {
         /// 400: The address is that of a user who is in the Organization already.
         /// 403: The role permits something that the caller lacks.
         CreateUserInvite: Write Post "/organizations/{organizationId}/invites"
-            requires OrganizationUsersCreate, path InOrganization, body CreateUserInviteRequest
+            requires OrganizationUsersCreate, path InOrganization, body CreateUserInviteRequest Logged
             => 200 Invite, also Iam;
         /// Delete an invite.
         ///
@@ -632,12 +642,14 @@ operations! {
         ///
         /// 200: The Organization as it is now.
         UpdateOrganization: Write Post "/organizations/{organizationId}"
-            requires OrganizationSettingsUpdate, path InOrganization, body UpdateOrganizationRequest
+            requires OrganizationSettingsUpdate, path InOrganization, body UpdateOrganizationRequest Logged
             => 200 Organization, also Platform;
         /// Export the audit log.
         ///
         /// One JSON object a line, oldest first, gzip-encoded: every change, refused
-        /// requests, and secrets that tasks were given.
+        /// requests, and secrets that tasks were given. A change has the body of its request in
+        /// `requestBody`, up to 64 KiB, but for what may hold secrets: those of Deployments and
+        /// environment objects.
         /// From `startDate` (included) to `endDate` (excluded); each is open when absent.
         ///
         /// 200: The audit log, one JSON object a line.
@@ -669,7 +681,7 @@ operations! {
         /// 400: One of the `permissions` is not for roles of this scope.
         /// 400: One of the `restrictedWorkspaceIds` is not there.
         CreateCustomRole: Write Post "/organizations/{organizationId}/roles"
-            requires OrganizationCustomRolesCreate, path InOrganization, body CreateCustomRoleRequest
+            requires OrganizationCustomRolesCreate, path InOrganization, body CreateCustomRoleRequest Logged
             => 200 RoleWithPermission, also Iam;
         /// Get a custom role.
         ///
@@ -688,7 +700,7 @@ operations! {
         /// 400: One of the `restrictedWorkspaceIds` is not there.
         /// 400: The `permissions` change while a `DIRECT_ACCESS` token has the role.
         UpdateCustomRole: Write Post "/organizations/{organizationId}/roles/{customRoleId}"
-            requires OrganizationCustomRolesUpdate, path OneRole, body UpdateCustomRoleRequest
+            requires OrganizationCustomRolesUpdate, path OneRole, body UpdateCustomRoleRequest Logged
             => 200 RoleWithPermission, also Iam;
         /// Delete a custom role.
         ///
@@ -715,7 +727,7 @@ operations! {
         /// 400: A member is no user of the Organization.
         /// 403: The role permits something that the caller lacks.
         CreateTeam: Write Post "/organizations/{organizationId}/teams"
-            requires OrganizationTeamsCreate, path InOrganization, body CreateTeamRequest
+            requires OrganizationTeamsCreate, path InOrganization, body CreateTeamRequest Logged
             => 200 Team, also Iam;
         /// Get a team.
         ///
@@ -731,7 +743,7 @@ operations! {
         /// 400: Another team has the name.
         /// 400: An identity provider manages the team.
         UpdateTeam: Write Post "/organizations/{organizationId}/teams/{teamId}"
-            requires OrganizationTeamsUpdate, path OneTeam, body UpdateTeamRequest
+            requires OrganizationTeamsUpdate, path OneTeam, body UpdateTeamRequest Logged
             => 200 Team, also Iam;
         /// Delete a team.
         ///
@@ -754,7 +766,7 @@ operations! {
         /// role is given or taken; `deployment.teams.delete` is enough to take one on a Deployment.
         /// 403: A role that is new to the team permits something that the caller lacks there.
         UpdateTeamRoles: Write Post "/organizations/{organizationId}/teams/{teamId}/roles"
-            requires OrganizationTeamRolesAccess, path OneTeam, body UpdateTeamRolesRequest
+            requires OrganizationTeamRolesAccess, path OneTeam, body UpdateTeamRolesRequest Logged
             => 200 SubjectRoles, also Iam;
         /// List a team's members.
         ///
@@ -770,7 +782,7 @@ operations! {
         /// 400: A member is no user of the Organization.
         /// 400: An identity provider manages the team.
         AddTeamMembers: Write Post "/organizations/{organizationId}/teams/{teamId}/members"
-            requires OrganizationTeamsUpdate, path OneTeam, body AddTeamMembersRequest
+            requires OrganizationTeamsUpdate, path OneTeam, body AddTeamMembersRequest Logged
             => 204, also Iam;
         /// Remove a member from a team.
         ///
@@ -809,7 +821,7 @@ operations! {
         /// role is given or taken; `deployment.users.delete` is enough to take one on a Deployment.
         /// 403: A role that is new to the user permits something that the caller lacks there.
         UpdateUserRoles: Write Post "/organizations/{organizationId}/users/{userId}/roles"
-            requires OrganizationUserRolesAccess, path OneUser, body UpdateUserRolesRequest
+            requires OrganizationUserRolesAccess, path OneUser, body UpdateUserRolesRequest Logged
             => 200 SubjectRoles, also Iam;
         /// Remove a user.
         ///
@@ -848,7 +860,7 @@ operations! {
         ///
         /// 400: The `defaultClusterId` names no cluster, or one that is restricted to other Workspaces.
         CreateWorkspace: Write Post "/organizations/{organizationId}/workspaces"
-            requires OrganizationWorkspacesCreate, path InOrganization, body CreateWorkspaceRequest
+            requires OrganizationWorkspacesCreate, path InOrganization, body CreateWorkspaceRequest Logged
             => 200 Workspace, also Platform;
         /// Get a Workspace.
         ///
@@ -864,7 +876,7 @@ operations! {
         /// 200: The Workspace as it is now.
         /// 400: The `defaultClusterId` names no cluster, or one that is restricted to other Workspaces.
         UpdateWorkspace: Write Post "/organizations/{organizationId}/workspaces/{workspaceId}"
-            requires WorkspaceSettingsUpdate, path InWorkspace, body UpdateWorkspaceRequest
+            requires WorkspaceSettingsUpdate, path InWorkspace, body UpdateWorkspaceRequest Logged
             => 200 Workspace, also Platform;
         /// Delete a Workspace.
         ///

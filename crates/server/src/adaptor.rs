@@ -39,6 +39,9 @@ use crate::{
     request::{shown_path, source_ip},
 };
 
+/// The longest body that the audit log keeps, in bytes.
+const LONGEST_LOGGED: usize = 64 << 10;
+
 /// A request that was authenticated, read, and authorized.
 pub(crate) struct Call<'a, O: Operation> {
     pub(crate) app: &'a App,
@@ -187,7 +190,7 @@ where
         let call = self.call();
         let changed = <Handlers as Write<O>>::write(&call, w).await?;
         let entry = entry_of(self, Outcome::Changed, &changed.entity, call.now);
-        Ok((changed.output, entry))
+        Ok((changed.output, Entry { request_body: logged::<O>(&self.body)?, ..entry }))
     }
 }
 
@@ -321,6 +324,15 @@ fn entry_of<O: Operation>(asked: &Asked<'_, O>, outcome: Outcome, entity: &Entit
         entity_id: Some(entity.id.clone()),
         ..record::by(record::of(&asked.route.app, asked.parts, O::ID, now), &asked.session.caller)
     }
+}
+
+/// What the audit log keeps of the body of a change.
+fn logged<O: Operation>(body: &O::Body) -> Result<Option<String>> {
+    if !O::LOGS_BODY {
+        return Ok(None);
+    }
+    let json = serde_json::to_string(body).map_err(Error::internal)?;
+    Ok((json.len() <= LONGEST_LOGGED).then_some(json))
 }
 
 fn note_refusal<O: Operation>(app: &App, parts: &Parts, caller: Option<&Caller>, error: &Error) {

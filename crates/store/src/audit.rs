@@ -42,8 +42,9 @@ impl crate::db::Column for Outcome {
 }
 
 record! {
-    /// One record of the audit log. It has no field that could hold a secret: neither bodies nor
-    /// headers but the ones named here are kept.
+    /// One record of the audit log. It has no field that could hold a secret: no headers but the
+    /// ones named here are kept, and no bodies but those of operations that are declared to have none
+    /// (`airlock_contract::Operation::LOGS_BODY`).
     pub struct Entry {
         /// Names the record; sorts by time.
         pub id: String = "id",
@@ -71,6 +72,8 @@ record! {
         pub entity_id: Option<String> = "entity_id",
         /// The HTTP status of the answer.
         pub status: u32 = "status",
+        /// The body of the request, as JSON: what was changed to what.
+        pub request_body: Option<String> = "request_body",
         /// Why it was refused.
         pub reason: Option<String> = "reason",
         /// How often it was refused within the minute.
@@ -106,6 +109,7 @@ impl Entry {
             entity_type: None,
             entity_id: None,
             status: 0,
+            request_body: None,
             reason: None,
             occurrences: 1,
             source_ip: None,
@@ -120,7 +124,7 @@ impl Entry {
 pub(crate) async fn insert(conn: &Conn, entry: &Entry) -> Result<()> {
     let sql = format!(
         "INSERT INTO audit_log ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, \
-         $17, $18, $19, $20)",
+         $17, $18, $19, $20, $21)",
         Entry::COLUMNS
     );
     let values = params![
@@ -137,6 +141,7 @@ pub(crate) async fn insert(conn: &Conn, entry: &Entry) -> Result<()> {
         &entry.entity_type,
         &entry.entity_id,
         entry.status,
+        &entry.request_body,
         &entry.reason,
         entry.occurrences,
         &entry.source_ip,

@@ -1,6 +1,9 @@
 //! How the commands of an agent reach the gate, and as whom.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use airlock_client::Client;
 use airlock_contract::DeploymentId;
@@ -36,10 +39,7 @@ impl AtGate {
     /// A client with the token as it is now.
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let token = match (&self.token_file, &self.token) {
-            (Some(file), _) => {
-                let text = fs::read_to_string(file);
-                text.with_context(|| format!("the token file {} cannot be read", file.display()))?.into()
-            }
+            (Some(file), _) => read(file)?,
             (None, token) => token.clone().unwrap_or_default(),
         };
         Ok(Client::new(&self.url, token.expose_secret().trim())?)
@@ -51,5 +51,16 @@ impl AtGate {
             bail!("there is no token; set AIRLOCK_TOKEN or AIRLOCK_TOKEN_FILE");
         }
         Ok(())
+    }
+}
+
+/// The token in a file. An empty file is no token: whoever replaces one may empty it first, and the
+/// server would refuse it for good.
+fn read(file: &Path) -> anyhow::Result<SecretString> {
+    let text = fs::read_to_string(file);
+    let text = text.with_context(|| format!("the token file {} cannot be read", file.display()))?;
+    match text.trim().is_empty() {
+        true => bail!("the token file {} is empty", file.display()),
+        false => Ok(text.into()),
     }
 }

@@ -99,6 +99,7 @@ fn line(entry: &Entry) -> Value {
         "entityType": entry.entity_type,
         "entityId": entry.entity_id,
         "statusCode": entry.status,
+        "requestBody": entry.request_body.as_deref().and_then(|body| serde_json::from_str::<Value>(body).ok()),
         "reason": entry.reason,
         "occurrences": entry.occurrences,
         "sourceIp": entry.source_ip,

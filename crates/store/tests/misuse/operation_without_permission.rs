@@ -18,6 +18,7 @@ impl Operation for Open {
     const STATUS: u16 = 204;
     const ALSO: Option<Also> = None;
     const EXTENSION: bool = false;
+    const LOGS_BODY: bool = false;
     const ERRORS: Errors = Errors::Each;
     const DOC: &'static [&'static str] = &["Open."];
     type Path = Root;
