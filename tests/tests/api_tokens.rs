@@ -772,6 +772,58 @@ on_both! {
         world.call(Some(&owner), "POST", &one(&world, &owner_id, "/roles"), &same).await.expect(200);
     }
 
+    /// Only the role of a Dag is in a Deployment besides. Any other is on what it names, so what else it
+    /// says is refused, unless that is the same.
+    async fn a_role_is_on_what_it_names(world) {
+        let elsewhere = world.new_workspace("elsewhere").await;
+        let other = world.new_deployment(&elsewhere, false).await;
+        let (id, admin) = world.deployment_token("DEPLOYMENT_ADMIN").await;
+        let organization = world.organization_token("ORGANIZATION_MEMBER").await.0;
+        let own = json!({"role": "DEPLOYMENT_ADMIN", "entityType": "DEPLOYMENT", "entityId": world.deployment});
+        let member = json!({"role": "ORGANIZATION_MEMBER", "entityType": "ORGANIZATION", "entityId": world.organization});
+        let author = json!({"role": "WORKSPACE_AUTHOR", "entityType": "WORKSPACE", "entityId": world.workspace});
+        let within = |role: &Value, deployment: &str| {
+            let mut role = role.clone();
+            role["deploymentId"] = json!(deployment);
+            role
+        };
+        let before = world.dump().await;
+        for (caller, token, roles, field) in [
+            (&admin, &id, json!([within(&own, &other)]), "roles[0].deploymentId"),
+            (&world.owner, &id, json!([within(&own, &other)]), "roles[0].deploymentId"),
+            (&world.owner, &organization, json!([within(&member, &other)]), "roles[0].deploymentId"),
+            (&world.owner, &organization, json!([member, within(&author, &other)]), "roles[1].deploymentId"),
+        ] {
+            let answer = world.call(Some(caller), "POST", &one(&world, token, "/roles"), &json!({"roles": roles})).await;
+            assert_eq!((answer.status, answer.fields()), (400, vec![field]), "{roles}: {}", answer.json);
+            answer.assert_envelope();
+        }
+        assert_eq!(world.dump().await, before);
+
+        let twice = json!({"roles": [within(&own, world.deployment.as_str())]});
+        world.call(Some(&admin), "POST", &one(&world, &id, "/roles"), &twice).await.expect(200);
+        assert_eq!(world.get(&one(&world, &id, "")).await.expect(200)["roles"], json!([own]));
+    }
+
+    /// The same for a role that is kept with more than it needs.
+    async fn a_kept_role_is_on_what_it_names(world) {
+        let elsewhere = world.new_workspace("elsewhere").await;
+        let other = world.new_deployment(&elsewhere, false).await;
+        let (id, value) = world.deployment_token("DEPLOYMENT_ADMIN").await;
+        let sql = format!("UPDATE role_bindings SET deployment_id = '{other}' WHERE holder_id = '{id}'");
+        world.database.execute(&sql).await;
+        for (deployment, status) in [(world.deployment.as_str(), 200), (&other, 404)] {
+            let path = world.path(&format!("/deployments/{deployment}"));
+            world.call(Some(&value), "GET", &path, &Value::Null).await.expect(status);
+        }
+        let roles = world.get(&one(&world, &id, "")).await.expect(200)["roles"].clone();
+        let own = json!({"role": "DEPLOYMENT_ADMIN", "entityType": "DEPLOYMENT", "entityId": world.deployment});
+        assert_eq!(roles, json!([own]));
+        let page = world.get(&world.path(&format!("/tokens?deploymentId={other}"))).await.expect(200);
+        assert_eq!(page["totalCount"], 0, "{page}");
+        world.post(&one(&world, &id, "/roles"), json!({"roles": roles})).await.expect(200);
+    }
+
     /// A role on something that the caller may not see is answered as one on something that is not
     /// there.
     async fn roles_tell_nothing_of_hidden_things(world) {

@@ -292,6 +292,7 @@ operations! {
         /// 200: The roles that the token has now.
         /// 400: Not exactly one of the roles is on what the token belongs to, or one is on something
         /// above it.
+        /// 400: A role that is on no Dag has a `deploymentId` that is not its `entityId`.
         /// 400: A role, or what it shall be on, is not there or not visible to the caller.
         /// 403: The caller lacks `organization.apiTokens.update`, or `workspace.apiTokens.update` or
         /// `deployment.apiTokens.update` where the token belongs to one.

@@ -50,9 +50,19 @@ impl RoleBinding {
 
 impl From<RoleBinding> for ApiTokenRole {
     fn from(row: RoleBinding) -> Self {
-        Self { role: row.role, entity_type: row.entity_type, entity_id: row.entity_id, deployment_id: row.deployment }
+        let deployment_id = row.deployment.filter(|_| is_on_dags(row.entity_type));
+        Self { role: row.role, entity_type: row.entity_type, entity_id: row.entity_id, deployment_id }
     }
 }
+
+/// Whether a role is on Dags, and so within a Deployment that it names besides.
+pub fn is_on_dags(on: EntityType) -> bool {
+    matches!(on, EntityType::Dag | EntityType::DagTag)
+}
+
+/// The Deployment that a role `b` is on or within. What else one names that is on no Dag has no say.
+const ITS_DEPLOYMENT: &str = "CASE WHEN b.entity_type = 'DEPLOYMENT' THEN b.entity_id \
+                              WHEN b.entity_type IN ('DAG', 'DAG_TAG') THEN b.deployment_id END";
 
 /// A role that somebody shall hold.
 #[derive(Debug)]
@@ -252,7 +262,7 @@ fn on_workspaces(these: &str) -> String {
 }
 
 fn on_deployments(these: &str) -> String {
-    format!("((b.entity_type = 'DEPLOYMENT' AND b.entity_id IN ({these})) OR b.deployment_id IN ({these}))")
+    format!("({ITS_DEPLOYMENT} IN ({these}))")
 }
 
 record! {
@@ -274,7 +284,7 @@ pub(crate) async fn held(db: &impl Reads, holders: &[RoleHolderId]) -> Result<Ve
     let values: Vec<Value<'_>> = holders.iter().map(Into::into).collect();
     let sql = format!(
         "SELECT {} FROM role_bindings b \
-         LEFT JOIN deployments d ON d.id = COALESCE(b.deployment_id, b.entity_id) \
+         LEFT JOIN deployments d ON d.id = {ITS_DEPLOYMENT} \
          LEFT JOIN roles c ON c.organization_id = b.organization_id AND c.name = b.role \
          WHERE b.holder_id IN ({}) ORDER BY b.holder_id, b.position",
         HeldRole::COLUMNS,

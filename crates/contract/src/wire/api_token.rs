@@ -115,7 +115,7 @@ pub struct ApiTokenRole {
     /// The id of that thing; for DAG and DAG_TAG the Dag's id or the tag.
     #[garde(custom(text::short_line))]
     pub entity_id: String,
-    /// The Deployment of the Dag, for DAG and DAG_TAG.
+    /// The Deployment of the Dag, for DAG and DAG_TAG only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment_id: Option<DeploymentId>,
 }

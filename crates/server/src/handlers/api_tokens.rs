@@ -20,7 +20,7 @@ use airlock_store::{
     Reading, Reads, Writing,
     api_tokens::{self, ApiToken as Record, NewApiToken, Visible},
     locate::{locate, locate_for_good},
-    role_bindings::{self, NewRole, RoleBinding, RoleHolder},
+    role_bindings::{self, NewRole, RoleBinding, RoleHolder, is_on_dags},
 };
 
 use crate::{
@@ -155,9 +155,10 @@ impl Write<UpdateApiTokenRoles> for Handlers {
         roles::lock(w, call.granted).await?;
         let record = find(call, w, &call.path.token_id, Verb::Update).await?;
         check_shape(&record, &call.body.roles)?;
+        let roles = without_repetition(&call.body.roles)?;
         let old = of_one(w, &record).await?;
-        let mut new = Vec::with_capacity(call.body.roles.len());
-        for (at, role) in call.body.roles.iter().enumerate() {
+        let mut new = Vec::with_capacity(roles.len());
+        for (at, role) in roles.iter().enumerate() {
             let kept = old.iter().find(|row| ApiTokenRole::from((*row).clone()) == *role);
             let assigned = assign(call, w, role, &RoleFields::within(&format!("roles[{at}]")), kept.is_some()).await?;
             if kept.is_none() {
@@ -168,7 +169,7 @@ impl Write<UpdateApiTokenRoles> for Handlers {
         }
         let rows: Vec<NewRole<'_>> = new.iter().map(|(role, fixed)| NewRole { role, fixed: fixed.as_ref() }).collect();
         api_tokens::replace_roles(w, call.granted, &record, &rows, &call.stamp()).await?;
-        Ok(Changed::new(by_level(call.body.roles.iter().cloned()), "apiToken", &record.id))
+        Ok(Changed::new(by_level(roles.iter().cloned()), "apiToken", &record.id))
     }
 }
 
@@ -316,6 +317,26 @@ fn check_shape(record: &Record, roles: &[ApiTokenRole]) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// The roles as they are kept: one on a Deployment may name that once more as the Deployment that it is
+/// within, and needs not.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] when a role that is on no Dag names another Deployment: it would have two.
+fn without_repetition(roles: &[ApiTokenRole]) -> Result<Vec<ApiTokenRole>> {
+    let kept = roles.iter().enumerate().map(|(at, role)| match &role.deployment_id {
+        Some(deployment) if !is_on_dags(role.entity_type) => {
+            if role.entity_type == EntityType::Deployment && role.entity_id == deployment.as_str() {
+                return Ok(ApiTokenRole { deployment_id: None, ..role.clone() });
+            }
+            let why = "is for a role on a Dag or a Dag tag only";
+            Err(Error::field("constraint", format!("roles[{at}].deploymentId"), why))
+        }
+        _ => Ok(role.clone()),
+    });
+    kept.collect()
 }
 
 async fn view(db: &impl Reads, record: Record) -> Result<ApiToken> {
