@@ -137,14 +137,18 @@ impl Place {
 
 impl Entity {
     /// Whether a role on this has a say about the place. Downwards it always does: a Workspace's
-    /// Owner owns its Deployments. Upwards it does for what the role lists of the upper levels,
-    /// which are the coarse gates (`organization.get`) that its holder must pass to get here.
+    /// Owner owns its Deployments. Upwards it does for what the role lists of that upper level,
+    /// which are the coarse gates (`organization.get`) that its holder must pass to get here. What it
+    /// permits on its own thing is not held on all that is beside it: only so can
+    /// [`holds`](Caller::holds) tell what may be given away.
     fn concerns(&self, place: &Place, level: Level) -> bool {
         match (self, place) {
             (Self::Organization, _) => true,
-            (_, Place::Installation | Place::Organization(_)) => true,
+            (_, Place::Installation | Place::Organization(_)) => level == Level::Organization,
             (Self::Workspace(mine), Place::Workspace(_, it) | Place::Deployment(_, it, _)) => mine == it,
-            (Self::Deployment(mine, _) | Self::Dag(mine, _), Place::Workspace(_, it)) => mine == it,
+            (Self::Deployment(mine, _) | Self::Dag(mine, _), Place::Workspace(_, it)) => {
+                mine == it && level != Level::Deployment
+            }
             (Self::Deployment(_, mine), Place::Deployment(_, _, it)) => mine == it,
             (Self::Dag(_, mine), Place::Deployment(_, _, it)) => mine == it && level != Level::Deployment,
         }
@@ -404,6 +408,34 @@ mod tests {
         assert!(!admin.holds(Action::DeploymentAgentTokensDelete, &deployment("cw1", "cd2")));
         assert!(admin.holds(Action::WorkspaceGet, &Place::Workspace("corg".into(), "cw1".into())));
         assert!(!admin.holds(Action::WorkspaceDelete, &Place::Workspace("corg".into(), "cw1".into())));
+    }
+
+    #[test]
+    fn a_role_on_a_part_is_none_on_the_whole() {
+        let organization = Place::Organization("corg".into());
+        let workspace = Place::Workspace("corg".into(), "cw1".into());
+        let admin = caller(Entity::Deployment("cw1".into(), "cd1".into()), "DEPLOYMENT_ADMIN");
+        for place in [&workspace, &organization] {
+            assert!(!admin.holds(Action::DeploymentGet, place), "{place:?}");
+            assert!(!admin.holds(Action::DeploymentAgentTokensDelete, place), "{place:?}");
+            assert!(admin.holds(Action::OrganizationApiTokensAccess, place), "{place:?}");
+        }
+        let author = caller(Entity::Dag("cw1".into(), "cd1".into()), "DAG_AUTHOR");
+        assert!(!author.holds(Action::DeploymentAirflowDagGet, &workspace));
+        let owner = caller(Entity::Workspace("cw1".into()), "WORKSPACE_OWNER");
+        assert!(owner.holds(Action::DeploymentDelete, &workspace));
+        assert!(!owner.holds(Action::WorkspaceDelete, &organization));
+        assert!(!owner.holds(Action::DeploymentDelete, &organization));
+        assert!(owner.holds(Action::OrganizationGet, &organization));
+
+        // So a Member of the Workspace has no Author's role to give away, whatever else it is.
+        let mut member = caller(Entity::Workspace("cw1".into()), "WORKSPACE_MEMBER");
+        member.bindings.extend(admin.bindings);
+        let permits = |role: &str| roles::permissions_of(role).expect("a built-in role");
+        assert!(member.holds_all(&permits("WORKSPACE_MEMBER"), &workspace));
+        assert!(!member.holds_all(&permits("WORKSPACE_AUTHOR"), &workspace));
+        assert!(member.holds_all(&permits("DEPLOYMENT_ADMIN"), &deployment("cw1", "cd1")));
+        assert!(!member.holds_all(&permits("DEPLOYMENT_ADMIN"), &deployment("cw1", "cd2")));
     }
 
     #[test]
