@@ -824,6 +824,42 @@ on_both! {
         world.post(&one(&world, &id, "/roles"), json!({"roles": roles})).await.expect(200);
     }
 
+    /// A token's role on something else is given by whoever may create tokens there. A role that is kept
+    /// asks for nothing.
+    async fn a_role_elsewhere_is_given_by_who_manages_tokens_there(world) {
+        let elsewhere = world.new_workspace("elsewhere").await;
+        let far = world.new_deployment(&elsewhere, false).await;
+        let on = |role: &str, kind: &str, id: &str| json!({"role": role, "entityType": kind, "entityId": id});
+        let (owner_id, owner) = world.workspace_token("WORKSPACE_OWNER").await;
+        let roles = json!({"roles": [
+            on("WORKSPACE_OWNER", "WORKSPACE", world.workspace.as_str()),
+            on("WORKSPACE_MEMBER", "WORKSPACE", &elsewhere),
+            on("DEPLOYMENT_ADMIN", "DEPLOYMENT", &far),
+        ]});
+        world.post(&one(&world, &owner_id, "/roles"), roles).await.expect(200);
+        let token = world.workspace_token("WORKSPACE_MEMBER").await.0;
+        let own = on("WORKSPACE_MEMBER", "WORKSPACE", world.workspace.as_str());
+        let give = async |caller: &str, role: &Value| {
+            let roles = json!({"roles": [own, role]});
+            world.call(Some(caller), "POST", &one(&world, &token, "/roles"), &roles).await
+        };
+        // As an Admin of one Deployment it holds much there, but not in the whole Workspace.
+        for role in ["WORKSPACE_MEMBER", "WORKSPACE_AUTHOR"] {
+            let before = world.dump().await;
+            let answer = give(&owner, &on(role, "WORKSPACE", &elsewhere)).await;
+            assert_eq!(
+                answer.message(),
+                "WORKSPACE_OWNER lacks the permission workspace.apiTokens.create on this Workspace"
+            );
+            answer.expect(403);
+            assert_eq!(world.dump().await, before);
+        }
+        give(&owner, &on("DEPLOYMENT_ADMIN", "DEPLOYMENT", &far)).await.expect(200);
+        let member = on("WORKSPACE_MEMBER", "WORKSPACE", &elsewhere);
+        give(&world.owner, &member).await.expect(200);
+        give(&owner, &member).await.expect(200);
+    }
+
     /// A role on something that the caller may not see is answered as one on something that is not
     /// there.
     async fn roles_tell_nothing_of_hidden_things(world) {

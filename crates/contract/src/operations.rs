@@ -296,6 +296,8 @@ operations! {
         /// 400: A role, or what it shall be on, is not there or not visible to the caller.
         /// 403: The caller lacks `organization.apiTokens.update`, or `workspace.apiTokens.update` or
         /// `deployment.apiTokens.update` where the token belongs to one.
+        /// 403: The caller lacks `workspace.apiTokens.create` or `deployment.apiTokens.create` where else
+        /// the token gets a role.
         /// 403: A role that is new to the token permits something that the caller lacks there.
         UpdateApiTokenRoles: Write Post "/organizations/{organizationId}/tokens/{tokenId}/roles"
             requires OrganizationApiTokensAccess, path OneApiToken, body UpdateApiTokenRolesRequest Logged

@@ -162,6 +162,10 @@ impl Write<UpdateApiTokenRoles> for Handlers {
             let kept = old.iter().find(|row| ApiTokenRole::from((*row).clone()) == *role);
             let assigned = assign(call, w, role, &RoleFields::within(&format!("roles[{at}]")), kept.is_some()).await?;
             if kept.is_none() {
+                // What a token may do somewhere is a matter of those who manage tokens there.
+                if assigned.place != record.place()? {
+                    call.caller.require(Verb::Create.action(&assigned.place), &assigned.place)?;
+                }
                 refuse_more_than_own(call.caller, role, &assigned.permits, &assigned.place)?;
             }
             let fixed = (record.kind == ApiTokenKind::DirectAccess).then(|| fixed_permissions(kept, &assigned));
