@@ -860,6 +860,30 @@ on_both! {
         give(&owner, &member).await.expect(200);
     }
 
+    /// A custom role that may not be used there any more stays with its token until it is taken, and
+    /// stands in no other role's way.
+    async fn a_role_that_is_of_no_use_any_more_is_kept_or_taken(world) {
+        let elsewhere = world.new_workspace("elsewhere").await;
+        let role = role(&world, "Roamer", &["deployment.get"]).await;
+        let (id, value) = world.deployment_token("DEPLOYMENT_ADMIN").await;
+        let admin = json!({"role": "DEPLOYMENT_ADMIN", "entityType": "DEPLOYMENT", "entityId": world.deployment});
+        let other = world.new_deployment(&world.workspace.to_string(), false).await;
+        let roamer = json!({"role": "Roamer", "entityType": "DEPLOYMENT", "entityId": other});
+        let viewer =
+            json!({"role": "DAG_VIEWER", "entityType": "DAG", "entityId": "etl", "deploymentId": world.deployment});
+        let path = one(&world, &id, "/roles");
+        world.post(&path, json!({"roles": [admin, roamer]})).await.expect(200);
+        let restrict = json!({"name": "Roamer", "permissions": ["deployment.get"], "restrictedWorkspaceIds": [elsewhere]});
+        world.post(&world.path(&format!("/roles/{role}")), restrict).await.expect(200);
+
+        world.post(&path, json!({"roles": [admin, roamer, viewer]})).await.expect(200);
+        let there = world.path(&format!("/deployments/{other}"));
+        world.call(Some(&value), "GET", &there, &Value::Null).await.expect(404);
+        world.post(&path, json!({"roles": [admin]})).await.expect(200);
+        let again = world.post(&path, json!({"roles": [admin, roamer]})).await;
+        assert_eq!((again.status, again.fields()), (400, vec!["roles[1].role"]), "{}", again.json);
+    }
+
     /// A role on something that the caller may not see is answered as one on something that is not
     /// there.
     async fn roles_tell_nothing_of_hidden_things(world) {

@@ -232,6 +232,28 @@ on_both! {
         world.delete(&role).await.expect(204);
     }
 
+    /// A custom role that may not be used there any more stands in no other change's way: it may be left,
+    /// and it may be taken.
+    async fn a_role_that_is_of_no_use_any_more_is_kept_or_taken(world) {
+        let elsewhere = world.new_workspace("elsewhere").await;
+        let mut role = json!({"name": "Keeper", "scopeType": "DEPLOYMENT", "permissions": ["deployment.get"]});
+        let made = world.post(&world.path("/roles"), role.clone()).await.expect(200);
+        let id = invited(&world, "ada").await;
+        let mut roles = json!({"deploymentRoles": [{"deploymentId": world.deployment, "role": "Keeper"}]});
+        set_roles(&world, &world.owner, &id, &roles).await.expect(200);
+        role["restrictedWorkspaceIds"] = json!([elsewhere]);
+        let path = world.path(&format!("/roles/{}", made["id"].as_str().expect("an id")));
+        world.post(&path, role).await.expect(200);
+
+        roles["workspaceRoles"] = json!([{"workspaceId": world.workspace, "role": "WORKSPACE_MEMBER"}]);
+        let owner = world.workspace_token("WORKSPACE_OWNER").await.1;
+        let answered = set_roles(&world, &owner, &id, &roles).await.expect(200);
+        assert_eq!(answered["deploymentRoles"], roles["deploymentRoles"]);
+        set_roles(&world, &owner, &id, &json!({})).await.expect(200);
+        let again = set_roles(&world, &world.owner, &id, &roles).await;
+        assert_eq!((again.status, again.fields()), (400, vec!["deploymentRoles[0].role"]), "{}", again.json);
+    }
+
     /// Roles end with what they are on.
     async fn roles_go_with_their_things(world) {
         let id = invited(&world, "ada").await;

@@ -103,8 +103,8 @@ pub(crate) fn on(
     })
 }
 
-/// Finds what a new role is on, and what it permits there. What the caller may not see is not
-/// there.
+/// Finds what a role is on, and what it permits there. What the caller may not see is not there. One
+/// that is kept may not be of use there any more; then it permits nothing.
 pub(crate) async fn assign<O: OfOrganization>(
     call: &Call<'_, O>,
     w: &Writing,
@@ -115,9 +115,14 @@ pub(crate) async fn assign<O: OfOrganization>(
     let (target, assignable) = on(call.granted.organization(), role, fields)?;
     let place = locate_for_good(w, &target).await?.filter(|place| is_kept || call.caller.sees(place));
     let place = place.ok_or_else(|| unknown(&fields.entity_id))?;
-    let permits = roles::resolve(w, call.granted, &role.role, assignable, &place).await?.ok_or_else(|| {
-        Error::field("unknown", &fields.role, format!("there is no role {} that can be used there", role.role))
-    })?;
+    let permits = match roles::resolve(w, call.granted, &role.role, assignable, &place).await? {
+        Some(permits) => permits,
+        None if is_kept => Permissions::default(),
+        None => {
+            let why = format!("there is no role {} that can be used there", role.role);
+            return Err(Error::field("unknown", &fields.role, why));
+        }
+    };
     Ok(Assigned { place, permits })
 }
 
