@@ -239,6 +239,21 @@ on_both! {
         get_deployment(&world, &value).await.expect(200);
     }
 
+    /// A Workspace that was deleted since may be sent back, as clients do that read before they write.
+    async fn a_restriction_to_what_is_gone_can_be_written_back(world) {
+        let gone = world.new_workspace("gone").await;
+        let mut asked = body("Local", &["deployment.get"]);
+        asked["restrictedWorkspaceIds"] = json!([gone, world.workspace]);
+        let role = create(&world, asked.clone()).await;
+        world.delete(&world.path(&format!("/workspaces/{gone}"))).await.expect(204);
+        asked["description"] = json!("Of here");
+        let changed = world.post(&one(&world, &role), asked.clone()).await.expect(200);
+        assert_eq!(changed["restrictedWorkspaceIds"], json!([gone, world.workspace]));
+        asked["restrictedWorkspaceIds"] = json!([gone, "cnowhere"]);
+        let answer = world.post(&one(&world, &role), asked).await;
+        assert_eq!((answer.status, answer.fields()), (400, vec!["restrictedWorkspaceIds[1]"]), "{}", answer.json);
+    }
+
     /// A role is not deleted while tokens have it, and the refusal names them. Tokens that were
     /// deleted do not count.
     async fn a_role_in_use_is_not_deleted(world) {

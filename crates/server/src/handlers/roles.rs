@@ -122,7 +122,8 @@ impl Write<UpdateCustomRole> for Handlers {
         lock(w, call.granted).await?;
         let old = roles::get(w, call.granted, &call.path.role_id).await?;
         check_name(call.granted, w, &body.name, Some(&old)).await?;
-        check_all_there(w, call.granted, restricted, "restrictedWorkspaceIds", &[]).await?;
+        // One that was deleted since is sent back by clients that read before they write.
+        check_all_there(w, call.granted, restricted, "restrictedWorkspaceIds", &old.restricted.0).await?;
         let permissions = read_permissions(&body.permissions, old.scope)?;
         if permissions != old.permissions {
             refuse_while_held(call.granted, w, &old, Some(ApiTokenKind::DirectAccess)).await?;
