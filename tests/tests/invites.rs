@@ -103,21 +103,27 @@ on_both! {
     }
 }
 
-/// Answers to a request about an invite, made just before its user comes.
-async fn meanwhile(world: &World, invite: &Value, request: impl Future<Output = Answer>) -> Answer {
+/// Answers to a request, while which another transaction did something: it began before, and is done
+/// when the request has got as far as it can.
+async fn meanwhile(world: &World, begins: &str, ends: &str, request: impl Future<Output = Answer>) -> Answer {
     let Database::Postgres(url) = &world.database else { panic!("SQLite has one writer") };
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the test's database");
     tokio::spawn(connection);
-    let user = invite["userId"].as_str().expect("an id");
-    client.batch_execute(&format!("BEGIN; SELECT 1 FROM users WHERE id = '{user}' FOR UPDATE")).await.expect("locked");
-    let comes = async {
+    client.batch_execute(&format!("BEGIN; {begins}")).await.expect("locked");
+    let other = async {
         tokio::time::sleep(Duration::from_millis(500)).await; // the request has got as far as the lock
-        let sql = format!(
-            "DELETE FROM invites WHERE user_id = '{user}'; UPDATE users SET status = 'ACTIVE' WHERE id = '{user}'; COMMIT"
-        );
-        client.batch_execute(&sql).await.expect("the user has come");
+        client.batch_execute(&format!("{ends}; COMMIT")).await.expect("done");
     };
-    tokio::join!(request, comes).0
+    tokio::join!(request, other).0
+}
+
+/// Answers to a request about an invite, made just before its user comes.
+async fn while_the_user_comes(world: &World, invite: &Value, request: impl Future<Output = Answer>) -> Answer {
+    let user = invite["userId"].as_str().expect("an id");
+    let begins = format!("SELECT 1 FROM users WHERE id = '{user}' FOR UPDATE");
+    let ends =
+        format!("DELETE FROM invites WHERE user_id = '{user}'; UPDATE users SET status = 'ACTIVE' WHERE id = '{user}'");
+    meanwhile(world, &begins, &ends, request).await
 }
 
 /// Who comes while the invite is being changed is a user, whom no invite removes or gives another role.
@@ -128,14 +134,35 @@ async fn who_comes_meanwhile_stays() {
     let invites = world.path("/invites");
     let invite = world.invite("ada@example.org", "ORGANIZATION_OWNER").await;
     let path = one(&world, &invite);
-    meanwhile(&world, &invite, world.delete(&path)).await.expect(404);
+    while_the_user_comes(&world, &invite, world.delete(&path)).await.expect(404);
     let user = world.get(&invitee(&world, &invite)).await.expect(200);
     assert_eq!((&user["status"], &user["organizationRole"]), (&json!("ACTIVE"), &json!("ORGANIZATION_OWNER")));
 
     let invite = world.invite("eve@example.org", "ORGANIZATION_OWNER").await;
     let body = json!({"inviteeEmail": "eve@example.org", "role": "ORGANIZATION_MEMBER"});
-    let answer = meanwhile(&world, &invite, world.post(&invites, body)).await;
+    let answer = while_the_user_comes(&world, &invite, world.post(&invites, body)).await;
     assert_eq!((answer.status, answer.fields()), (400, vec!["inviteeEmail"]), "{}", answer.json);
     let user = world.get(&invitee(&world, &invite)).await.expect(200);
     assert_eq!((&user["status"], &user["organizationRole"]), (&json!("ACTIVE"), &json!("ORGANIZATION_OWNER")));
+}
+
+/// A role on a Workspace that is deleted while its user is invited again does not come back.
+#[tokio::test]
+async fn a_role_that_goes_meanwhile_stays_gone() {
+    let Some(database) = Database::postgres().await else { return };
+    let world = World::new(database).await;
+    let gone = world.new_workspace("gone").await;
+    let invite = world.invite("ada@example.org", "ORGANIZATION_OWNER").await;
+    let roles = json!({"workspaceRoles": [
+        {"workspaceId": gone, "role": "WORKSPACE_OWNER"},
+        {"workspaceId": world.workspace, "role": "WORKSPACE_MEMBER"},
+    ]});
+    world.post(&format!("{}/roles", invitee(&world, &invite)), roles).await.expect(200);
+    let goes =
+        format!("DELETE FROM role_bindings WHERE entity_id = '{gone}'; DELETE FROM workspaces WHERE id = '{gone}'");
+    let body = json!({"inviteeEmail": "ada@example.org", "role": "ORGANIZATION_MEMBER"});
+    meanwhile(&world, &goes, "", world.post(&world.path("/invites"), body)).await.expect(200);
+    let user = world.get(&invitee(&world, &invite)).await.expect(200);
+    assert_eq!(user["organizationRole"], "ORGANIZATION_MEMBER");
+    assert_eq!(user["workspaceRoles"], json!([{"workspaceId": world.workspace, "role": "WORKSPACE_MEMBER"}]));
 }

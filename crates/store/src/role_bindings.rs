@@ -28,6 +28,8 @@ record! {
     pub struct RoleBinding {
         /// Who.
         pub holder: RoleHolderId = "b.holder_id",
+        /// Which of its roles, for the database.
+        position: i64 = "b.position",
         /// The role's name.
         pub role: String = "b.role",
         /// The kind of thing that it is on.
@@ -73,7 +75,7 @@ pub struct NewRole<'a> {
     pub fixed: Option<&'a Permissions>,
 }
 
-/// Gives roles to a new holder.
+/// Gives a holder roles, after those that it has.
 pub(crate) async fn insert(
     w: &Writing,
     organization: &OrganizationId,
@@ -82,7 +84,9 @@ pub(crate) async fn insert(
 ) -> Result<()> {
     let sql = "INSERT INTO role_bindings (holder_id, position, organization_id, role, entity_type, entity_id, \
                deployment_id, permissions) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    for (position, NewRole { role, fixed }) in (0_i64..).zip(roles) {
+    let next = "SELECT COALESCE(MAX(position) + 1, 0) FROM role_bindings WHERE holder_id = $1";
+    let next = w.conn().count(next, params![holder]).await?;
+    for (position, NewRole { role, fixed }) in (next..).zip(roles) {
         let fixed = fixed.map(|fixed| serde_json::json!(fixed.names()).to_string());
         let deployment = role.deployment_id.as_ref().map(|id| id.as_str());
         let on = role.entity_type.as_str();
@@ -93,11 +97,7 @@ pub(crate) async fn insert(
 }
 
 /// Gives a holder these roles instead of those it has.
-///
-/// # Errors
-///
-/// Those of the database.
-pub async fn replace(
+pub(crate) async fn replace(
     w: &Writing,
     granted: &Granted<scope::Organization>,
     holder: &impl RoleHolder,
@@ -106,6 +106,29 @@ pub async fn replace(
     let holder = holder.holder_id();
     delete_of(w, &holder).await?;
     insert(w, granted.organization(), &holder, roles).await
+}
+
+/// Takes some of its roles from a holder, and gives it others. The rest is not touched, so what
+/// another transaction takes meanwhile does not come back.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn exchange(
+    w: &Writing,
+    granted: &Granted<scope::Organization>,
+    holder: &impl RoleHolder,
+    taken: &[RoleBinding],
+    given: &[NewRole<'_>],
+) -> Result<()> {
+    let holder = holder.holder_id();
+    w.touch_authority();
+    let mut values: Vec<Value<'_>> = vec![(&holder).into()];
+    values.extend(taken.iter().map(|role| Value::from(role.position)));
+    let these = placeholders(2, taken.len());
+    let sql = format!("DELETE FROM role_bindings WHERE holder_id = $1 AND position IN ({these})");
+    w.conn().execute(&sql, &values).await?;
+    insert(w, granted.organization(), &holder, given).await
 }
 
 /// Takes all its roles from a holder.

@@ -87,8 +87,7 @@ async fn give_on_organization(
     user: &User,
     role: &ApiTokenRole,
 ) -> Result<()> {
-    let held = of_one(w, user).await?.into_iter().map(ApiTokenRole::from);
-    let below: Vec<_> = held.filter(|role| role.entity_type != EntityType::Organization).collect();
-    let rows = std::iter::once(role).chain(&below).map(|role| NewRole { role, fixed: None });
-    role_bindings::replace(w, call.granted, user, &rows.collect::<Vec<_>>()).await
+    let held = of_one(w, user).await?.into_iter();
+    let old: Vec<_> = held.filter(|row| row.entity_type == EntityType::Organization).collect();
+    role_bindings::exchange(w, call.granted, user, &old, &[NewRole { role, fixed: None }]).await
 }

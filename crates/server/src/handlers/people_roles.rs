@@ -151,7 +151,8 @@ pub(crate) async fn replace<O: OfOrganization>(
     holder: &impl RoleHolder,
     wanted: &[Wanted],
 ) -> Result<SubjectRoles> {
-    let old: Vec<ApiTokenRole> = of_one(w, holder).await?.into_iter().map(Into::into).collect();
+    let held = of_one(w, holder).await?;
+    let old: Vec<ApiTokenRole> = held.iter().cloned().map(Into::into).collect();
     for (at, Wanted { role, fields }) in wanted.iter().enumerate() {
         if wanted[..at].iter().any(|other| other.role == *role) {
             return Err(Error::field("conflict", &fields.role, "is listed twice for the same thing"));
@@ -170,6 +171,6 @@ pub(crate) async fn replace<O: OfOrganization>(
         }
     }
     let rows: Vec<NewRole<'_>> = wanted.iter().map(|wanted| NewRole { role: &wanted.role, fixed: None }).collect();
-    role_bindings::replace(w, call.granted, holder, &rows).await?;
+    role_bindings::exchange(w, call.granted, holder, &held, &rows).await?;
     Ok(by_level(wanted.iter().map(|wanted| wanted.role.clone())))
 }
