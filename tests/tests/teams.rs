@@ -224,6 +224,58 @@ on_both! {
         world.call(Some(&token), "DELETE", &one(&world, &ours, ""), &Value::Null).await.expect(403);
     }
 
+    /// A role on what the caller does not see is neither shown, counted nor found, and stays when the
+    /// caller gives and takes others.
+    async fn roles_on_hidden_things_are_not_told(world) {
+        let elsewhere = world.new_workspace("elsewhere").await;
+        let far = world.new_deployment(&elsewhere, false).await;
+        let ada = invited(&world, "ada").await;
+        let team = create(&world, json!({"name": "platform", "memberIds": [ada]})).await;
+        let all = json!({
+            "organizationRole": "ORGANIZATION_MEMBER",
+            "workspaceRoles": [
+                {"workspaceId": world.workspace, "role": "WORKSPACE_MEMBER"},
+                {"workspaceId": elsewhere, "role": "WORKSPACE_MEMBER"},
+            ],
+            "deploymentRoles": [{"deploymentId": far, "role": "DEPLOYMENT_ADMIN"}],
+            "dagRoles": [{"deploymentId": far, "dagId": "etl", "role": "DAG_VIEWER"}],
+        });
+        world.post(&one(&world, &team, "/roles"), all.clone()).await.expect(200);
+        let shown = json!({
+            "organizationRole": "ORGANIZATION_MEMBER", "deploymentRoles": [], "dagRoles": [],
+            "workspaceRoles": [{"workspaceId": world.workspace, "role": "WORKSPACE_MEMBER"}],
+        });
+        let member = json!({"workspaceRoles": [{"workspaceId": world.workspace, "role": "WORKSPACE_MEMBER"}]});
+        world.post(&world.path(&format!("/users/{ada}/roles")), member).await.expect(200);
+        let owner = world.workspace_token("WORKSPACE_OWNER").await.1;
+        let get = async |path: String| world.call(Some(&owner), "GET", &path, &Value::Null).await.expect(200);
+        for team in [
+            get(one(&world, &team, "")).await,
+            get(world.path("/teams")).await["teams"][0].clone(),
+            get(world.path(&format!("/users/{ada}/teams"))).await["teams"][0].clone(),
+        ] {
+            assert_eq!(team["rolesCount"], 2, "{team}");
+            for (key, roles) in shown.as_object().expect("an object") {
+                assert_eq!(team[key], *roles, "{key}");
+            }
+        }
+        for (query, found) in [
+            (format!("workspaceId={}", world.workspace), 1),
+            (format!("workspaceId={elsewhere}"), 0),
+            (format!("deploymentId={far}"), 0),
+        ] {
+            assert_eq!(get(world.path(&format!("/teams?{query}"))).await["totalCount"], found, "{query}");
+        }
+
+        let path = one(&world, &team, "/roles");
+        assert_eq!(world.call(Some(&owner), "POST", &path, &shown).await.expect(200), shown);
+        let own = json!({"organizationRole": "ORGANIZATION_MEMBER"});
+        world.call(Some(&owner), "POST", &path, &own).await.expect(200);
+        let left = world.get(&one(&world, &team, "")).await.expect(200);
+        assert_eq!((&left["rolesCount"], &left["workspaceRoles"]), (&json!(4), &json!([all["workspaceRoles"][1]])));
+        assert_eq!((&left["deploymentRoles"], &left["dagRoles"]), (&all["deploymentRoles"], &all["dagRoles"]));
+    }
+
     /// A user may do what its own roles or those of any of its teams permit, from the next request on:
     /// when a role comes or goes, when the user joins or leaves, and when the team is deleted.
     async fn permissions_are_the_union_of_own_and_teams(world) {

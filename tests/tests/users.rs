@@ -165,33 +165,111 @@ on_both! {
         }
     }
 
-    /// A Workspace's Owner says who has which role in it, and nothing more. What it does not change, it
-    /// may leave as it is.
+    /// A Workspace's Owner says who has which role in it, and nothing more. What it does not see stays as
+    /// it is.
     async fn a_workspace_owner_gives_roles_in_its_workspace(world) {
         let elsewhere = world.new_workspace("elsewhere").await;
+        let far = world.new_deployment(&elsewhere, false).await;
         let id = invited(&world, "ada").await;
-        let mixed = json!({"workspaceRoles": [
-            {"workspaceId": world.workspace, "role": "WORKSPACE_MEMBER"},
-            {"workspaceId": elsewhere, "role": "WORKSPACE_MEMBER"},
-        ]});
+        let mixed = json!({
+            "workspaceRoles": [
+                {"workspaceId": world.workspace, "role": "WORKSPACE_MEMBER"},
+                {"workspaceId": elsewhere, "role": "WORKSPACE_MEMBER"},
+            ],
+            "deploymentRoles": [{"deploymentId": far, "role": "DEPLOYMENT_ADMIN"}],
+            "dagRoles": [{"deploymentId": far, "dagTag": "red", "role": "DAG_VIEWER"}],
+        });
         set_roles(&world, &world.owner, &id, &mixed).await.expect(200);
         let owner = world.workspace_token("WORKSPACE_OWNER").await.1;
-        let with = |mine: &str, other: &str| json!({"workspaceRoles": [
-            {"workspaceId": world.workspace, "role": mine}, {"workspaceId": elsewhere, "role": other},
+        let with = |other: &str| json!({"workspaceRoles": [
+            {"workspaceId": world.workspace, "role": "WORKSPACE_OWNER"}, {"workspaceId": elsewhere, "role": other},
         ]});
-        set_roles(&world, &owner, &id, &with("WORKSPACE_OWNER", "WORKSPACE_MEMBER")).await.expect(200);
         for (roles, status) in [
-            (with("WORKSPACE_OWNER", "WORKSPACE_OWNER"), 400), // it sees no such Workspace
-            (on_workspace(&world.workspace, "WORKSPACE_OWNER"), 403), // takes what is not its own
-            (json!({"organizationRole": "ORGANIZATION_OWNER", "workspaceRoles": mixed["workspaceRoles"]}), 403),
-            (json!({"organizationRole": "ORGANIZATION_BILLING_ADMIN", "workspaceRoles": mixed["workspaceRoles"]}), 403),
+            (with("WORKSPACE_OWNER"), 400), // it sees no such Workspace
+            (with("WORKSPACE_MEMBER"), 400), // neither that the user has a role there
+            (json!({"deploymentRoles": mixed["deploymentRoles"]}), 400),
+            (json!({"dagRoles": mixed["dagRoles"]}), 400),
+            (json!({"organizationRole": "ORGANIZATION_OWNER"}), 403),
+            (json!({"organizationRole": "ORGANIZATION_BILLING_ADMIN"}), 403),
         ] {
             let before = world.dump().await;
             set_roles(&world, &owner, &id, &roles).await.expect(status);
             assert_eq!(world.dump().await, before, "{roles}");
         }
+
+        let others = json!([{"workspaceId": elsewhere, "role": "WORKSPACE_MEMBER"}]);
+        for (roles, own) in [
+            (on_workspace(&world.workspace, "WORKSPACE_OWNER"), vec!["WORKSPACE_OWNER"]),
+            (on_workspace(&world.workspace, "WORKSPACE_OWNER"), vec!["WORKSPACE_OWNER"]),
+            (json!({}), vec![]),
+        ] {
+            let own: Vec<Value> =
+                own.into_iter().map(|role| json!({"workspaceId": world.workspace, "role": role})).collect();
+            let answered = set_roles(&world, &owner, &id, &roles).await.expect(200);
+            assert_eq!(answered, json!({
+                "organizationRole": "ORGANIZATION_MEMBER", "workspaceRoles": own, "deploymentRoles": [], "dagRoles": [],
+            }));
+            let user = world.get(&one(&world, &id, "")).await.expect(200);
+            let all: Vec<&Value> = others.as_array().into_iter().flatten().chain(&own).collect();
+            assert_eq!(user["workspaceRoles"], json!(all));
+            assert_eq!(user["organizationRole"], "ORGANIZATION_MEMBER");
+            assert_eq!((&user["deploymentRoles"], &user["dagRoles"]), (&mixed["deploymentRoles"], &mixed["dagRoles"]));
+        }
+        set_roles(&world, &world.owner, &id, &mixed).await.expect(200);
         let author = world.workspace_token("WORKSPACE_AUTHOR").await.1;
-        set_roles(&world, &author, &id, &mixed).await.expect(403);
+        set_roles(&world, &author, &id, &json!({})).await.expect(403);
+    }
+
+    /// A role on what the caller does not see is neither shown nor found.
+    async fn roles_on_hidden_things_are_not_told(world) {
+        let elsewhere = world.new_workspace("elsewhere").await;
+        let far = world.new_deployment(&elsewhere, false).await;
+        let id = invited(&world, "ada").await;
+        let roles = |workspace: &str, deployment: &str| json!({
+            "workspaceRoles": [{"workspaceId": workspace, "role": "WORKSPACE_MEMBER"}],
+            "deploymentRoles": [{"deploymentId": deployment, "role": "DEPLOYMENT_ADMIN"}],
+            "dagRoles": [
+                {"deploymentId": deployment, "dagId": format!("of {deployment}"), "role": "DAG_AUTHOR"},
+                {"deploymentId": deployment, "dagTag": format!("tag of {deployment}"), "role": "DAG_AUTHOR"},
+            ],
+        });
+        let (here, there) = (roles(world.workspace.as_str(), world.deployment.as_str()), roles(&elsewhere, &far));
+        let none = json!({"workspaceRoles": [], "deploymentRoles": [], "dagRoles": []});
+        let mut all = here.clone();
+        for (key, list) in all.as_object_mut().expect("an object") {
+            list.as_array_mut().expect("a list").extend(there[key].as_array().expect("a list").iter().cloned());
+        }
+        set_roles(&world, &world.owner, &id, &all).await.expect(200);
+
+        let member = world.organization_token("ORGANIZATION_MEMBER").await.1;
+        let workspace = world.workspace_token("WORKSPACE_MEMBER").await.1;
+        let admin = world.deployment_token("DEPLOYMENT_ADMIN").await.1;
+        // Whoever has a role on a Deployment sees the Workspace above it.
+        for (token, shown) in [(&world.owner, &all), (&member, &none), (&workspace, &here), (&admin, &here)] {
+            let get = async |path: String| world.call(Some(token), "GET", &path, &Value::Null).await.expect(200);
+            let user = get(one(&world, &id, "")).await;
+            let page = get(world.path("/users")).await;
+            for key in ["workspaceRoles", "deploymentRoles", "dagRoles"] {
+                assert_eq!(user[key], shown[key], "{key}");
+                assert_eq!(page["users"][0][key], shown[key], "{key}");
+            }
+        }
+        let filters = |workspace: &str, deployment: &str| [
+            format!("&workspaceId={workspace}"),
+            format!("&deploymentId={deployment}"),
+            format!("&dagId=of%20{deployment}"),
+            format!("&dagTags=tag%20of%20{deployment}"),
+        ];
+        for query in filters(world.workspace.as_str(), world.deployment.as_str()) {
+            for (token, found) in [(&world.owner, 1), (&member, 0), (&workspace, 1), (&admin, 1)] {
+                assert_eq!(seen(&world, token, &query).await.len(), found, "{query}");
+            }
+        }
+        for query in filters(&elsewhere, &far) {
+            for (token, found) in [(&world.owner, 1), (&member, 0), (&workspace, 0), (&admin, 0)] {
+                assert_eq!(seen(&world, token, &query).await.len(), found, "{query}");
+            }
+        }
     }
 
     /// A Deployment's Admin takes roles on it away, and cannot give any.

@@ -734,7 +734,7 @@ operations! {
             => 200 Team, also Iam;
         /// Get a team.
         ///
-        /// With its roles; its members are a list of their own.
+        /// With its roles on what the caller may see; its members are a list of their own.
         GetTeam: Read Get "/organizations/{organizationId}/teams/{teamId}"
             requires OrganizationTeamsGet, path OneTeam
             => 200 Team, also Iam;
@@ -759,10 +759,11 @@ operations! {
             => 204, also Iam;
         /// Replace a team's roles.
         ///
-        /// The roles given replace all that the team had. It acts on the next request of each
-        /// member. An identity provider has no say in it.
+        /// The roles given replace all that the team had on what the caller may see; those on
+        /// anything else stay. It acts on the next request of each member. An identity provider has
+        /// no say in it.
         ///
-        /// 200: The roles that the team has now.
+        /// 200: The roles that the team has now on what the caller may see.
         /// 400: A role, or what it shall be on, is not there or not visible to the caller.
         /// 400: The Organization would have no Owner any more.
         /// 403: The caller lacks `organization.teams.update`, or `workspace.teams.update` where a
@@ -807,17 +808,18 @@ operations! {
             => 200 UsersPaginated, also Iam;
         /// Get a user.
         ///
-        /// With the roles that were given to it; those of its teams are with the teams.
+        /// With the roles that were given to it on what the caller may see; those of its teams are with
+        /// the teams.
         GetUser: Read Get "/organizations/{organizationId}/users/{userId}"
             requires OrganizationUsersGet, path OneUser
             => 200 User, also Iam;
         /// Replace a user's roles.
         ///
-        /// The roles given replace all that the user had. It acts on the user's next request.
-        /// Nobody can give more than they may do themselves, and the Organization's last Owner
-        /// stays one.
+        /// The roles given replace all that the user had on what the caller may see; those on
+        /// anything else stay. It acts on the user's next request. Nobody can give more than they
+        /// may do themselves, and the Organization's last Owner stays one.
         ///
-        /// 200: The roles that the user has now.
+        /// 200: The roles that the user has now on what the caller may see.
         /// 400: A role, or what it shall be on, is not there or not visible to the caller.
         /// 400: The Organization would have no Owner any more.
         /// 403: The caller lacks `organization.users.create`, or `workspace.users.update` where a

@@ -241,6 +241,7 @@ fn asked_for<'a>(filter: &mut Filter<'a>, query: &'a ListApiTokensQuery) {
         deployment: query.deployment_id.as_ref(),
         dag: query.dag_id.as_ref(),
         dag_tags: &query.dag_tags,
+        seen: None,
     };
     on.narrow(filter);
 }

@@ -7,7 +7,7 @@ use airlock_contract::{
 };
 use airlock_core::{
     Result,
-    policy::{Binding, Entity, Granted, Permissions, Reach, roles as builtin},
+    policy::{Binding, Entity, Granted, Permissions, Place, Reach, roles as builtin},
 };
 
 use crate::{
@@ -40,6 +40,8 @@ record! {
         pub deployment: Option<DeploymentId> = "b.deployment_id",
         /// What it permits, when that was fixed at the token's creation.
         pub fixed: Option<String> = "b.permissions",
+        /// The Workspace of the Deployment that it is on or within.
+        workspace: Option<WorkspaceId> = "d.workspace_id",
     }
 }
 
@@ -47,6 +49,19 @@ impl RoleBinding {
     /// What the role permits for good, for DIRECT_ACCESS.
     pub fn fixed_permissions(&self) -> Option<Permissions> {
         self.fixed.as_deref().map(roles::permissions)
+    }
+
+    /// What the role is on, in its Organization, or the Deployment that has the Dags; `None` when a
+    /// Deployment is gone.
+    pub fn place(&self, organization: &OrganizationId) -> Option<Place> {
+        let organization = organization.clone();
+        let deployment = match self.entity_type {
+            EntityType::Organization => return Some(Place::Organization(organization)),
+            EntityType::Workspace => return Some(Place::Workspace(organization, self.entity_id.as_str().into())),
+            EntityType::Deployment => self.entity_id.as_str().into(),
+            EntityType::Dag | EntityType::DagTag => self.deployment.clone()?,
+        };
+        Some(Place::Deployment(organization, self.workspace.clone()?, deployment))
     }
 }
 
@@ -171,7 +186,8 @@ pub async fn of(db: &impl Reads, holders: &[impl RoleHolder]) -> Result<Vec<Role
 pub(crate) async fn of_holders(db: &impl Reads, holders: &[RoleHolderId]) -> Result<Vec<RoleBinding>> {
     let values: Vec<Value<'_>> = holders.iter().map(Into::into).collect();
     let sql = format!(
-        "SELECT {} FROM role_bindings b WHERE b.holder_id IN ({}) ORDER BY b.holder_id, b.position",
+        "SELECT {} FROM role_bindings b LEFT JOIN deployments d ON d.id = {ITS_DEPLOYMENT} \
+         WHERE b.holder_id IN ({}) ORDER BY b.holder_id, b.position",
         RoleBinding::COLUMNS,
         placeholders(1, values.len())
     );
@@ -211,28 +227,44 @@ pub(crate) struct On<'a> {
     pub(crate) deployment: Option<&'a DeploymentId>,
     pub(crate) dag: Option<&'a String>,
     pub(crate) dag_tags: &'a [String],
+    /// No other roles count, if this is given.
+    pub(crate) seen: Option<&'a Seen>,
 }
 
 impl<'a> On<'a> {
     /// Demands of a list of holders what was asked for.
     pub(crate) fn narrow(self, filter: &mut Filter<'a>) {
+        let mut asked = Vec::new();
         if let Some(workspace) = self.workspace {
-            let workspace = filter.bind([workspace]);
-            filter.require(has_role(&on_workspaces(&workspace)));
+            asked.push(on_workspaces(&filter.bind([workspace])));
         }
         if let Some(deployment) = self.deployment {
-            let deployment = filter.bind([deployment]);
-            filter.require(has_role(&on_deployments(&deployment)));
+            asked.push(on_deployments(&filter.bind([deployment])));
         }
         if let Some(dag) = self.dag {
-            let dag = filter.bind([dag]);
-            filter.require(has_role(&format!("b.entity_type = 'DAG' AND b.entity_id = {dag}")));
+            asked.push(format!("b.entity_type = 'DAG' AND b.entity_id = {}", filter.bind([dag])));
         }
         if !self.dag_tags.is_empty() {
-            let tags = filter.bind(self.dag_tags);
-            filter.require(has_role(&format!("b.entity_type = 'DAG_TAG' AND b.entity_id IN ({tags})")));
+            asked.push(format!("b.entity_type = 'DAG_TAG' AND b.entity_id IN ({})", filter.bind(self.dag_tags)));
+        }
+        if asked.is_empty() {
+            return; // and so needs no values for what the caller sees
+        }
+        let seen = self.seen.map(|seen| within(filter, &seen.workspaces, &seen.deployments));
+        for on in asked {
+            let on = seen.as_ref().map_or_else(|| on.clone(), |seen| format!("{on} AND {seen}"));
+            filter.require(has_role(&on));
         }
     }
+}
+
+/// What of an Organization the caller sees. Of a role on anything else it learns nothing.
+#[derive(Debug)]
+pub struct Seen {
+    /// The Workspaces.
+    pub workspaces: Reach,
+    /// The Deployments.
+    pub deployments: Reach,
 }
 
 /// Where in an Organization the caller may see who holds a role there: in all of it, or in some
@@ -245,6 +277,8 @@ pub struct VisibleHolders {
     pub workspaces: Reach,
     /// Those with a role on these Deployments.
     pub deployments: Reach,
+    /// The roles of theirs that the caller may see.
+    pub seen: Seen,
 }
 
 impl VisibleHolders {
@@ -254,13 +288,8 @@ impl VisibleHolders {
         if self.organization.is_everywhere() {
             return filter;
         }
-        let workspaces = on_workspaces(&filter.bind(self.workspaces.workspaces()));
-        let of_workspaces = filter.bind(self.deployments.workspaces());
-        let these = filter.bind(self.deployments.deployments());
-        let deployments = on_deployments(&format!(
-            "SELECT d.id FROM deployments d WHERE d.workspace_id IN ({of_workspaces}) OR d.id IN ({these})"
-        ));
-        filter.require(has_role(&format!("({workspaces} OR {deployments})")));
+        let on = within(&mut filter, &self.workspaces, &self.deployments);
+        filter.require(has_role(&on));
         filter
     }
 
@@ -278,6 +307,26 @@ impl VisibleHolders {
 /// A condition on a holder `t`: that it has a role that is on something.
 fn has_role(on: &str) -> String {
     format!("EXISTS (SELECT 1 FROM role_bindings b WHERE b.holder_id = t.id AND {on})")
+}
+
+/// A condition on a role `b`: that it is on one of these Workspaces, or on or within one of these
+/// Deployments.
+fn within<'a>(filter: &mut Filter<'a>, workspaces: &'a Reach, deployments: &'a Reach) -> String {
+    let on_workspaces = if workspaces.is_everywhere() {
+        "b.entity_type = 'WORKSPACE'".to_owned()
+    } else {
+        on_workspaces(&filter.bind(workspaces.workspaces()))
+    };
+    let on_deployments = if deployments.is_everywhere() {
+        "b.entity_type IN ('DEPLOYMENT', 'DAG', 'DAG_TAG')".to_owned()
+    } else {
+        let of_workspaces = filter.bind(deployments.workspaces());
+        let these = filter.bind(deployments.deployments());
+        on_deployments(&format!(
+            "SELECT d.id FROM deployments d WHERE d.workspace_id IN ({of_workspaces}) OR d.id IN ({these})"
+        ))
+    };
+    format!("({on_workspaces} OR {on_deployments})")
 }
 
 fn on_workspaces(these: &str) -> String {

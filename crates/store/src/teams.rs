@@ -71,7 +71,12 @@ pub async fn list(db: &impl Reads, visible: &VisibleHolders, query: &ListTeamsQu
     if !query.names.is_empty() {
         filter.among("t.name", &query.names);
     }
-    let on = On { workspace: query.workspace_id.as_ref(), deployment: query.deployment_id.as_ref(), ..On::default() };
+    let on = On {
+        workspace: query.workspace_id.as_ref(),
+        deployment: query.deployment_id.as_ref(),
+        seen: Some(&visible.seen),
+        ..On::default()
+    };
     on.narrow(&mut filter);
     filter.page(db, Team::COLUMNS, FROM, "", &Page::of(query)).await
 }

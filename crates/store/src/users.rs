@@ -66,6 +66,7 @@ pub async fn list(db: &impl Reads, visible: &VisibleHolders, query: &ListUsersQu
         deployment: query.deployment_id.as_ref(),
         dag: query.dag_id.as_ref(),
         dag_tags: &query.dag_tags,
+        seen: Some(&visible.seen),
     };
     on.narrow(&mut filter);
     filter.page(db, User::COLUMNS, FROM, "", &Page::of(query)).await

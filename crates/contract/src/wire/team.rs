@@ -32,7 +32,7 @@ pub struct Team {
     /// The roles on what is below it.
     #[serde(flatten)]
     pub below: RolesBelow,
-    /// How many roles the team has.
+    /// How many roles these are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles_count: Option<u32>,
     /// When it was created.
@@ -190,7 +190,7 @@ pub struct UserTeamMembership {
     /// The team's roles on what is below it.
     #[serde(flatten)]
     pub below: RolesBelow,
-    /// How many roles the team has.
+    /// How many roles these are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles_count: Option<u32>,
 }

@@ -13,13 +13,12 @@ use airlock_core::{
 };
 use airlock_store::{
     Writing,
-    locate::locate,
-    role_bindings::{self, NewRole, RoleHolder, VisibleHolders},
+    role_bindings::{self, NewRole, RoleBinding, RoleHolder, Seen, VisibleHolders},
 };
 
 use crate::{
     adaptor::Call,
-    handlers::role_bindings::{OfOrganization, RoleFields, assign, by_level, of_one, on, refuse_more_than_own},
+    handlers::role_bindings::{OfOrganization, RoleFields, assign, by_level, is_seen, of_one, refuse_more_than_own},
 };
 
 /// Whose roles.
@@ -33,16 +32,19 @@ impl People {
     /// Where the caller may see them.
     pub(crate) fn visible_to<O: OfOrganization>(self, call: &Call<'_, O>) -> VisibleHolders {
         let reach = |action| Reach::of(call.caller, call.granted, action);
+        let seen = Seen { workspaces: reach(Action::WorkspaceGet), deployments: reach(Action::DeploymentGet) };
         match self {
             Self::Users => VisibleHolders {
                 organization: reach(Action::OrganizationUsersGet),
                 workspaces: reach(Action::WorkspaceUsersGet),
                 deployments: reach(Action::DeploymentUsersGet),
+                seen,
             },
             Self::Teams => VisibleHolders {
                 organization: reach(Action::OrganizationTeamsGet),
                 workspaces: reach(Action::WorkspaceTeamsGet),
                 deployments: reach(Action::DeploymentTeamsGet),
+                seen,
             },
         }
     }
@@ -139,7 +141,8 @@ impl Wanted {
 }
 
 /// Gives a user or a team the wanted roles instead of those it has, as far as the caller may: what
-/// stays as it is asks for nothing.
+/// stays as it is asks for nothing. The roles on what the caller does not see stay, and it need not
+/// know of them.
 ///
 /// # Errors
 ///
@@ -151,8 +154,9 @@ pub(crate) async fn replace<O: OfOrganization>(
     holder: &impl RoleHolder,
     wanted: &[Wanted],
 ) -> Result<SubjectRoles> {
-    let held = of_one(w, holder).await?;
-    let old: Vec<ApiTokenRole> = held.iter().cloned().map(Into::into).collect();
+    let mut seen = of_one(w, holder).await?;
+    seen.retain(|row| is_seen(call.caller, row));
+    let old: Vec<ApiTokenRole> = seen.iter().cloned().map(Into::into).collect();
     for (at, Wanted { role, fields }) in wanted.iter().enumerate() {
         if wanted[..at].iter().any(|other| other.role == *role) {
             return Err(Error::field("conflict", &fields.role, "is listed twice for the same thing"));
@@ -164,13 +168,13 @@ pub(crate) async fn replace<O: OfOrganization>(
             refuse_more_than_own(call.caller, role, &assigned.permits, &assigned.place)?;
         }
     }
-    for role in old.iter().filter(|old| !wanted.iter().any(|wanted| wanted.role == **old)) {
-        let (target, _) = on(call.granted.organization(), role, &RoleFields::of_body())?;
-        if let Some(place) = locate(w, &target).await? {
+    let is_taken = |(_, role): &(&RoleBinding, &ApiTokenRole)| !wanted.iter().any(|wanted| wanted.role == **role);
+    for (row, _) in seen.iter().zip(&old).filter(is_taken) {
+        if let Some(place) = row.place(call.granted.organization()) {
             people.demand_take(call.caller, &place)?;
         }
     }
     let rows: Vec<NewRole<'_>> = wanted.iter().map(|wanted| NewRole { role: &wanted.role, fixed: None }).collect();
-    role_bindings::exchange(w, call.granted, holder, &held, &rows).await?;
+    role_bindings::exchange(w, call.granted, holder, &seen, &rows).await?;
     Ok(by_level(wanted.iter().map(|wanted| wanted.role.clone())))
 }

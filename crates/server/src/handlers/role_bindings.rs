@@ -159,11 +159,18 @@ impl Roles {
         role_bindings::of(db, holders).await.map(Self)
     }
 
-    /// Those of one of them, by what they are on.
-    pub(crate) fn held_by(&self, holder: &impl RoleHolder) -> SubjectRoles {
+    /// Those of one of them that the caller may see, by what they are on.
+    pub(crate) fn held_by(&self, caller: &Caller, holder: &impl RoleHolder) -> SubjectRoles {
         let holder = holder.holder_id();
-        by_level(self.0.iter().filter(|row| row.holder == holder).cloned().map(Into::into))
+        let rows = self.0.iter().filter(|row| row.holder == holder && is_seen(caller, row));
+        by_level(rows.cloned().map(Into::into))
     }
+}
+
+/// Whether the caller sees what a role is on. Of any other role it learns nothing, so neither that
+/// somebody has it.
+pub(crate) fn is_seen(caller: &Caller, row: &RoleBinding) -> bool {
+    row.place(&caller.organization).is_some_and(|place| caller.sees(&place))
 }
 
 /// The role on the Organization, which is a built-in one.

@@ -34,7 +34,7 @@ impl Read<ListTeams> for Handlers {
         let (records, total_count) = teams::list(db, &People::Teams.visible_to(call), call.query).await?;
         let roles = Roles::of(db, &records).await?;
         let views = records.into_iter().map(|record| {
-            let roles = roles.held_by(&record);
+            let roles = roles.held_by(call.caller, &record);
             view(record, roles)
         });
         Ok(TeamsPaginated { teams: views.collect(), limit: call.query.limit, offset: call.query.offset, total_count })
@@ -47,7 +47,7 @@ impl Read<ListUserTeams> for Handlers {
         let (records, total_count) = teams::list_of(db, &People::Teams.visible_to(call), &user, call.query).await?;
         let roles = Roles::of(db, &records).await?;
         let views = records.into_iter().map(|record| {
-            let roles = roles.held_by(&record);
+            let roles = roles.held_by(call.caller, &record);
             membership(view(record, roles))
         });
         Ok(UserTeamsPaginated {
@@ -62,7 +62,7 @@ impl Read<ListUserTeams> for Handlers {
 impl Read<GetTeam> for Handlers {
     async fn read(call: &Call<'_, GetTeam>, db: &Reading) -> Result<Team> {
         let record = find(call, db, &call.path.team_id).await?;
-        with_roles(db, record).await
+        with_roles(call, db, record).await
     }
 }
 
@@ -79,7 +79,7 @@ impl Write<CreateTeam> for Handlers {
         let wanted = [Wanted::on_organization(call.granted.organization(), role, "organizationRole")];
         people_roles::replace(call, w, People::Teams, &record, &wanted).await?;
         add(w, &record, body.member_ids.as_deref().unwrap_or_default(), &call.stamp()).await?;
-        Ok(Changed::new(with_roles(w, record).await?, "team", &id))
+        Ok(Changed::new(with_roles(call, w, record).await?, "team", &id))
     }
 }
 
@@ -91,7 +91,7 @@ impl Write<UpdateTeam> for Handlers {
         check_name(w, call.granted, &body.name, Some(&old)).await?;
         let description = body.description.as_deref().unwrap_or_default();
         teams::update(w, &old, &body.name, description, &call.stamp()).await?;
-        let changed = with_roles(w, find(call, w, &old.id).await?).await?;
+        let changed = with_roles(call, w, find(call, w, &old.id).await?).await?;
         Ok(Changed::new(changed, "team", &old.id))
     }
 }
@@ -208,8 +208,8 @@ async fn add(w: &Writing, record: &Record, users: &[UserId], stamp: &Stamp) -> R
     teams::mark_changed(w, record, stamp).await
 }
 
-async fn with_roles(db: &impl Reads, record: Record) -> Result<Team> {
-    let roles = Roles::of(db, std::slice::from_ref(&record)).await?.held_by(&record);
+async fn with_roles<O: OfOrganization>(call: &Call<'_, O>, db: &impl Reads, record: Record) -> Result<Team> {
+    let roles = Roles::of(db, std::slice::from_ref(&record)).await?.held_by(call.caller, &record);
     Ok(view(record, roles))
 }
 

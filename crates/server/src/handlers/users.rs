@@ -7,7 +7,10 @@ use airlock_contract::{
         UsersPaginated,
     },
 };
-use airlock_core::{Result, policy::Credential};
+use airlock_core::{
+    Result,
+    policy::{Caller, Credential},
+};
 use airlock_store::{
     Reading, Reads, Writing, api_tokens, callers,
     users::{self, User as Record},
@@ -27,7 +30,7 @@ impl Read<ListUsers> for Handlers {
     async fn read(call: &Call<'_, ListUsers>, db: &Reading) -> Result<UsersPaginated> {
         let (records, total_count) = users::list(db, &People::Users.visible_to(call), call.query).await?;
         Ok(UsersPaginated {
-            users: views(db, records).await?,
+            users: views(db, call.caller, records).await?,
             limit: call.query.limit,
             offset: call.query.offset,
             total_count,
@@ -38,7 +41,7 @@ impl Read<ListUsers> for Handlers {
 impl Read<GetUser> for Handlers {
     async fn read(call: &Call<'_, GetUser>, db: &Reading) -> Result<User> {
         let record = users::get(db, call.granted, &People::Users.visible_to(call), &call.path.user_id).await?;
-        let roles = Roles::of(db, std::slice::from_ref(&record)).await?.held_by(&record);
+        let roles = Roles::of(db, std::slice::from_ref(&record)).await?.held_by(call.caller, &record);
         Ok(view(record, roles))
     }
 }
@@ -134,12 +137,12 @@ fn self_role(role: ApiTokenRole) -> SelfUserRole {
     SelfUserRole { role: role.role, scope }
 }
 
-async fn views(db: &impl Reads, records: Vec<Record>) -> Result<Vec<User>> {
+async fn views(db: &impl Reads, caller: &Caller, records: Vec<Record>) -> Result<Vec<User>> {
     let roles = Roles::of(db, &records).await?;
     Ok(records
         .into_iter()
         .map(|record| {
-            let roles = roles.held_by(&record);
+            let roles = roles.held_by(caller, &record);
             view(record, roles)
         })
         .collect())
