@@ -104,6 +104,9 @@ impl<T> Changed<T> {
 
 /// What a read does.
 pub(crate) trait Read<O: Operation> {
+    /// Whether it looks through very much, and waits until few others do.
+    const IS_LONG: bool = false;
+
     fn read(call: &Call<'_, O>, db: &Reading) -> impl Future<Output = Result<O::Output>> + Send;
 }
 
@@ -200,6 +203,10 @@ where
 {
     respond::<O>(&route, path, request, async |mut asked| {
         let db = match asked.db.take() {
+            at_hand if <Handlers as Read<O>>::IS_LONG => {
+                drop(at_hand); // nobody holds one connection while waiting for another
+                route.app.store.read_long().await?
+            }
             Some(db) => db,
             None => route.app.store.read().await?,
         };

@@ -33,7 +33,7 @@ pub(crate) mod sealed {
 }
 impl sealed::Sealed for Reading {
     fn conn(&self) -> &Conn {
-        &self.0
+        &self.conn
     }
 }
 impl sealed::Sealed for Writing {

@@ -58,6 +58,8 @@ use std::{
 
 use airlock_core::{Error, Result, env::since_boot};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 use authority::{Authority, Change};
 
 pub use authority::replica::Membership;
@@ -80,7 +82,11 @@ pub enum Location {
 pub struct Store {
     backend: Backend,
     authority: Arc<Authority>,
+    long_reads: Arc<Semaphore>,
 }
+
+/// How many long reads run at once. Each keeps a core busy, and one of SQLite's few connections.
+const LONG_READS: usize = 2;
 
 #[derive(Clone)]
 enum Backend {
@@ -96,16 +102,17 @@ impl Store {
     /// [`Error::Busy`] when it cannot be reached, [`Error::Invalid`] when a newer version of
     /// Airlock made it.
     pub async fn open(location: &Location) -> Result<Self> {
-        Ok(match location {
+        let (backend, authority) = match location {
             Location::Sqlite(path) => {
                 let authority = Arc::new(Authority::alone());
-                Self { backend: Backend::Sqlite(sqlite::Sqlite::open(path, &authority)?), authority }
+                (Backend::Sqlite(sqlite::Sqlite::open(path, &authority)?), authority)
             }
             Location::Postgres(url) => {
                 let backend = Backend::Postgres(postgres::Postgres::open(url).await?);
-                Self { backend, authority: Arc::new(Authority::shared()) }
+                (backend, Arc::new(Authority::shared()))
             }
-        })
+        };
+        Ok(Self { backend, authority, long_reads: Arc::new(Semaphore::new(LONG_READS)) })
     }
 
     /// A handle through which nothing can change.
@@ -114,10 +121,28 @@ impl Store {
     ///
     /// [`Error::Busy`] when the database cannot be reached.
     pub async fn read(&self) -> Result<Reading> {
-        Ok(Reading(match &self.backend {
-            Backend::Sqlite(sqlite) => db::Conn::SqliteRead(sqlite.reader().await),
+        Ok(Reading { conn: self.reader(false).await?, _turn: None })
+    }
+
+    /// [`Self::read`] for statements that look through very much. Of these handles there are few, so
+    /// that others find connections; whoever wants one waits. On SQLite their statements hold up no
+    /// other task of the thread.
+    ///
+    /// Nobody may wait for one who has a handle already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when the database cannot be reached.
+    pub async fn read_long(&self) -> Result<Reading> {
+        let turn = Arc::clone(&self.long_reads).acquire_owned().await.map_err(Error::internal)?;
+        Ok(Reading { conn: self.reader(true).await?, _turn: Some(turn) })
+    }
+
+    async fn reader(&self, is_long: bool) -> Result<db::Conn> {
+        Ok(match &self.backend {
+            Backend::Sqlite(sqlite) => db::Conn::SqliteRead(sqlite.reader(is_long).await),
             Backend::Postgres(postgres) => db::Conn::Postgres(postgres.connection().await?),
-        }))
+        })
     }
 
     /// A handle for one change. Dropped without [`Writing::commit`], it leaves no trace.
@@ -163,7 +188,7 @@ impl Store {
         if !self.authority.is_fresh() {
             return Err(Error::Busy("the lease of this replica has run out".into()));
         }
-        self.read().await?.0.count("SELECT CAST(1 AS BIGINT)", &[]).await.map(drop)
+        self.read().await?.conn.count("SELECT CAST(1 AS BIGINT)", &[]).await.map(drop)
     }
 
     /// For how long this replica may answer from memory if it is not renewed meanwhile; absent
@@ -196,7 +221,11 @@ impl Store {
 }
 
 /// A handle through which nothing can change.
-pub struct Reading(db::Conn);
+pub struct Reading {
+    conn: db::Conn,
+    /// Given back with the connection, if it was waited for.
+    _turn: Option<OwnedSemaphorePermit>,
+}
 
 /// A handle for one change.
 pub struct Writing {
@@ -249,4 +278,24 @@ impl Writing {
 /// Something in the database is not what only we could have written.
 pub(crate) fn corrupt(what: &str, cause: impl std::fmt::Display) -> Error {
     Error::internal(format!("the database holds a {what} that cannot be read: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn long_reads_wait_for_each_other_and_leave_connections_to_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let location = Location::Sqlite(folder.path().join("airlock.db"));
+        let store = Store::open(&location).await.expect("opened");
+        let first = store.read_long().await.expect("a handle");
+        let _second = store.read_long().await.expect("a handle");
+        assert!(tokio::time::timeout(Duration::ZERO, store.read_long()).await.is_err());
+        let _others = (store.read().await.expect("a handle"), store.read().await.expect("a handle"));
+        drop(first);
+        store.read_long().await.expect("a handle");
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Statements run on the calling thread: a point read is a few microseconds in a page cache, less
 //! than handing it to another thread would take (docs/adr/0001-database-drivers.md has figures).
+//! Only those of a long read have the thread to themselves ([`aside`]).
 //!
 //! All requests that write share one open transaction, each within its own savepoint. Whoever is
 //! done releases its savepoint and waits; a thread of its own commits for all who wait, which is
@@ -21,7 +22,11 @@ use std::{
 
 use airlock_core::{Error, Result};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, params_from_iter};
-use tokio::sync::{Mutex as FairMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::{Mutex as FairMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, oneshot},
+    task::block_in_place,
+};
 
 use crate::{
     authority::{Authority, Change},
@@ -117,10 +122,11 @@ impl Sqlite {
         PoolUse { most: READERS, held: READERS - self.reader_permits.available_permits().min(READERS), waiting: 0 }
     }
 
-    pub(crate) async fn reader(&self) -> Reader {
+    /// A connection that reads. `is_long` says that its statements may take longer than a moment.
+    pub(crate) async fn reader(&self, is_long: bool) -> Reader {
         let permit = Arc::clone(&self.reader_permits).acquire_owned().await.expect("the semaphore is never closed");
         let conn = locked(&self.idle_readers).pop().expect("there are as many permits as readers");
-        Reader { conn: Mutex::new(Some(conn)), home: Arc::clone(&self.idle_readers), _permit: permit }
+        Reader { conn: Mutex::new(Some(conn)), is_long, home: Arc::clone(&self.idle_readers), _permit: permit }
     }
 
     pub(crate) async fn writer(&self) -> Result<Writer> {
@@ -128,6 +134,13 @@ impl Sqlite {
         group.begin()?;
         Ok(Writer { group: Some(group), wake_committer: self.wake_committer.clone() })
     }
+}
+
+/// Does what takes long while another thread goes on with what this one would have done next. A
+/// runtime of a single thread, as tests have, has no other.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    let has_others = |runtime: Handle| runtime.runtime_flavor() == RuntimeFlavor::MultiThread;
+    if Handle::try_current().is_ok_and(has_others) { block_in_place(work) } else { work() }
 }
 
 /// Commits for all who wait, again and again, until the store is dropped.
@@ -154,13 +167,15 @@ fn commit_groups(group: &FairMutex<Group>, wakes: &Receiver<()>, authority: &Aut
 /// One of the reading connections, for as long as it is held.
 pub struct Reader {
     conn: Mutex<Option<Connection>>,
+    is_long: bool,
     home: Arc<Mutex<Vec<Connection>>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Reader {
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-        work(locked(&self.conn).as_ref().expect("a reader has its connection until it is dropped"))
+        let work = || work(locked(&self.conn).as_ref().expect("a reader has its connection until it is dropped"));
+        if self.is_long { aside(work) } else { work() }
     }
 
     pub(crate) fn begin_snapshot(&self) -> Result<()> {
@@ -330,4 +345,30 @@ fn error(cause: rusqlite::Error) -> Error {
 /// that could be half-done, and its transaction is undone by whoever holds it.
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// There is one thread for tasks; the other task goes on all the same.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn a_long_read_holds_up_nobody() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sqlite = Sqlite::open(&folder.path().join("airlock.db"), &Arc::new(Authority::alone())).expect("opened");
+        let reader = sqlite.reader(true).await;
+        let (begin, begun) = oneshot::channel();
+        let (end, ended) = channel();
+        let reading = tokio::spawn(async move {
+            reader.with(|_| {
+                begin.send(()).expect("somebody waits");
+                ended.recv_timeout(Duration::from_secs(30)).map_err(Error::internal)
+            })
+        });
+        begun.await.expect("it begins");
+        tokio::spawn(async move { end.send(()) }).await.expect("another task").expect("the read goes on");
+        reading.await.expect("a task").expect("a read that has ended");
+    }
 }

@@ -14,6 +14,9 @@ use airlock_store::{
 use crate::adaptor::{Call, Handlers, Read};
 
 impl Read<GetDeploymentLogs> for Handlers {
+    /// A text is looked for in all lines of the time.
+    const IS_LONG: bool = true;
+
     async fn read(call: &Call<'_, GetDeploymentLogs>, db: &Reading) -> Result<DeploymentLog> {
         let query = call.query;
         let search =
