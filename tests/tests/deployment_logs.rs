@@ -160,6 +160,38 @@ on_both! {
         }
     }
 
+    /// What is removed between two pages does not move the second one.
+    async fn pages_while_lines_are_removed(world) {
+        let site = Site::with_secret(&world).await;
+        let (worker, key, _) = site.running(&world, "one", "first", TASK).await;
+        for number in 0..12 {
+            world.clock.advance(1);
+            push(&world, &worker, &key, &format!("line {number:02}")).await;
+        }
+        let read = async |query: &str| {
+            let page = page(&world, &site, &format!("sources=worker&limit=3&maxNumResults=9&{query}")).await;
+            let found = lines(&page).iter().map(|line| line[line.len() - 2..].to_owned()).collect::<Vec<_>>();
+            (found, page["searchId"].as_str().expect("an id").to_owned())
+        };
+        let (first, id) = read("").await;
+        assert_eq!(first, ["03", "04", "05"]);
+        world.clock.advance(2);
+        for (gone, offset, expected) in [
+            (&["00", "01"][..], 3, ["06", "07", "08"]), // of those before what was asked for
+            (&["02", "03", "04"], 3, ["06", "07", "08"]),
+            (&["05"], 6, ["09", "10", "11"]),
+            (&["06", "07", "08", "09"], 3, ["10", "11", ""]), // of the page itself
+        ] {
+            for number in gone {
+                world.database.execute(&format!("DELETE FROM deployment_logs WHERE raw LIKE '%line {number}'")).await;
+            }
+            push(&world, &worker, &key, "line 99").await; // behind the search
+            let (found, again) = read(&format!("offset={offset}&searchId={id}")).await;
+            assert_eq!(found, expected.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>());
+            assert_eq!(again, id);
+        }
+    }
+
     /// By text, by time, and by how far to look back.
     async fn filters(world) {
         let site = Site::with_secret(&world).await;
@@ -206,7 +238,8 @@ on_both! {
             ("sources=worker&startDate=2026-01-01T00:00:00Z&endDate=2026-01-01T00:00:00Z", "endDate"),
             ("sources=worker&searchId=x", "searchId"),
             ("sources=worker&searchId=1-2", "searchId"),
-            ("sources=worker&searchId=1-2-3-4", "searchId"),
+            ("sources=worker&searchId=1-2-3", "searchId"),
+            ("sources=worker&searchId=1-2-3-4-5", "searchId"),
             ("sources=worker&searchId=1--2-3", "searchId"),
             ("sources=worker&searchText=a%00", "searchText"),
         ] {
@@ -214,7 +247,7 @@ on_both! {
             assert_eq!((answer.status, answer.fields()), (400, vec![field]), "{query}: {}", answer.json);
             answer.assert_envelope();
         }
-        let largest = format!("sources=worker&searchId=0-{0}-{0}&offset={1}&maxNumResults={1}", i64::MAX, u32::MAX);
+        let largest = format!("sources=worker&searchId=0-{0}-{0}-{0}&offset={1}&maxNumResults={1}", i64::MAX, u32::MAX);
         assert_eq!(lines(&page(&world, &site, &largest).await), [""; 0]);
     }
 
@@ -282,5 +315,25 @@ on_both! {
         }
         assert_eq!(push(&world, &worker, &key, "there is room again").await, 200);
         assert_eq!(lines(&page(&world, &site, "sources=worker").await).len(), 9);
+    }
+}
+
+/// On as many threads as a server has: searches wait for each other, and everybody gets an answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_searches_at_once() {
+    let world = World::new(Database::sqlite()).await;
+    let site = Site::with_secret(&world).await;
+    let (worker, key, _) = site.running(&world, "one", "first", TASK).await;
+    push(&world, &worker, &key, &"x\n".repeat(5000)).await;
+    world.app.flush().await.expect("flushed");
+    let address = world.serve().await;
+    let url = format!("{address}{}", path(&world, &site, "sources=worker&limit=1&searchText=X"));
+    let mut searches = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let (client, url, owner) = (reqwest::Client::new(), url.clone(), world.owner.clone());
+        searches.spawn(async move { client.get(url).bearer_auth(owner).send().await.expect("an answer").status() });
+    }
+    while let Some(status) = searches.join_next().await {
+        assert_eq!(status.expect("a task"), 200);
     }
 }

@@ -21,17 +21,23 @@ impl Read<GetDeploymentLogs> for Handlers {
         let query = call.query;
         let search =
             |start: Time, end: Time| Search { start, end, sources: &query.sources, text: query.search_text.as_deref() };
-        let frame = match &query.search_id {
-            Some(id) => Frame::parse(id)?,
+        let count = async |start: Time, end: Time| deployment_logs::count(db, call.granted, &search(start, end)).await;
+        let (frame, gone) = match &query.search_id {
+            Some(id) => {
+                let frame = Frame::parse(id)?;
+                let left = count(frame.start, frame.end).await?;
+                let gone = frame.found.saturating_sub(left).max(0);
+                (frame, gone)
+            }
             None => {
                 let (start, end) = times(query, call.now)?;
-                let found = deployment_logs::count(db, call.granted, &search(start, end)).await?;
-                Frame { start, end, skip: found.saturating_sub(query.max_num_results.into()).max(0) }
+                let found = count(start, end).await?;
+                (Frame { start, end, skip: found.saturating_sub(query.max_num_results.into()).max(0), found }, 0)
             }
         };
         let limit = query.limit.min(MOST_LOG_LINES);
         let left = query.max_num_results.saturating_sub(query.offset);
-        let skip = frame.skip.saturating_add(query.offset.into());
+        let skip = frame.skip.saturating_add(query.offset.into()).saturating_sub(gone).max(0);
         let lines =
             deployment_logs::page(db, call.granted, &search(frame.start, frame.end), skip, limit.min(left)).await?;
         Ok(DeploymentLog {
@@ -57,26 +63,30 @@ fn times(query: &GetDeploymentLogsQuery, now: Time) -> Result<(Time, Time)> {
     }
 }
 
-/// What all pages of a search share, so that they follow each other while new lines come.
+/// What all pages of a search share, so that they follow each other while new lines come and old ones
+/// are removed.
 struct Frame {
     start: Time,
     end: Time,
     /// How many of the oldest lines are not among the newest that were asked for.
     skip: i64,
+    /// How many there were at the first page. What is missing since was removed, the oldest first.
+    found: i64,
 }
 
 impl std::fmt::Display for Frame {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(to, "{}-{}-{}", self.start.as_micros(), self.end.as_micros(), self.skip)
+        write!(to, "{}-{}-{}-{}", self.start.as_micros(), self.end.as_micros(), self.skip, self.found)
     }
 }
 
 impl Frame {
     fn parse(id: &str) -> Result<Self> {
         let mut parts = id.split('-').map(|part| part.parse().ok().filter(|number: &i64| *number >= 0));
-        match (parts.next().flatten(), parts.next().flatten(), parts.next().flatten(), parts.next()) {
-            (Some(start), Some(end), Some(skip), None) => {
-                Ok(Self { start: Time::from_micros(start), end: Time::from_micros(end), skip })
+        let mut next = || parts.next().flatten();
+        match (next(), next(), next(), next(), parts.next()) {
+            (Some(start), Some(end), Some(skip), Some(found), None) => {
+                Ok(Self { start: Time::from_micros(start), end: Time::from_micros(end), skip, found })
             }
             _ => Err(Error::field("constraint", "searchId", "is not the searchId of an answer")),
         }
