@@ -96,11 +96,16 @@ impl World {
 
     /// The same server after a restart: nothing in memory survives.
     pub async fn restarted(self) -> Self {
+        self.restarted_with(Settings::default()).await
+    }
+
+    /// [`Self::restarted`], with settings.
+    pub async fn restarted_with(self, settings: Settings) -> Self {
         let Self { app, router: old, database, clock, env, dice, organization, workspace, deployment, owner } = self;
         drop((app, old)); // gives the database free
         let store = open(&database).await;
         let keys = Keyring::parse(MASTER_KEY).expect("a master key");
-        let app = App::new(store, keys, env.clone(), Settings::default());
+        let app = App::new(store, keys, env.clone(), settings);
         Self {
             router: router(app.clone()),
             app,

@@ -274,12 +274,97 @@ on_both! {
         world.app.tidy_logs().await.expect("tidied");
         assert_eq!(count(&world, &site).await, 1);
 
+        // What was kept before it was turned off.
+        let world = world.restarted_with(keeping(0)).await;
+        world.clock.advance(1);
+        world.app.tidy_logs().await.expect("tidied");
+        assert_eq!(count(&world, &site).await, 0);
+
         let world = with_settings(world, keeping(0)).await;
         let site = Site::with_secret(&world).await;
         let (worker, key, _) = site.running(&world, "one", "first", TASK).await;
         assert_eq!(push(&world, &worker, &key, "not kept").await, 200);
         assert_eq!(count(&world, &site).await, 0);
         assert!(world.metrics().await.contains("airlock_deployment_log_pieces_lost_total 0"));
+    }
+
+    /// A log that grows no more is made smaller when the server begins to keep less.
+    async fn a_smaller_bound_is_for_quiet_logs_too(world) {
+        let site = Site::with_secret(&world).await;
+        let (worker, key, _) = site.running(&world, "one", "first", TASK).await;
+        for _ in 0..10 {
+            world.clock.advance(1);
+            push(&world, &worker, &key, &"x".repeat(1000)).await;
+        }
+        world.app.flush().await.expect("flushed");
+        world.app.tidy_logs().await.expect("tidied");
+        let world = world.restarted_with(keeping(4000)).await;
+        assert_eq!(lines(&page(&world, &site, BOTH).await).len(), 12);
+        world.app.tidy_logs().await.expect("tidied");
+        assert_eq!(lines(&page(&world, &site, BOTH).await).len(), 3);
+    }
+
+    /// However many lines come at once, so many of them are kept, and a line says how many are not.
+    /// Those that were kept before them go, but never they themselves.
+    async fn a_piece_is_bounded_and_stays(world) {
+        let world = with_settings(world, keeping(4000)).await;
+        let site = Site::with_secret(&world).await;
+        let (worker, key, _) = site.running(&world, "one", "first", TASK).await;
+        push(&world, &worker, &key, "before them").await;
+        world.clock.advance(1);
+        assert_eq!(push(&world, &worker, &key, &"a\n".repeat(1_300_000)).await, 200);
+        world.app.flush().await.expect("flushed");
+        let query = "sources=worker&limit=5000&maxNumResults=1000000&offset=";
+        let all = async || {
+            let mut found: Vec<String> = Vec::new();
+            loop {
+                let some = lines(&page(&world, &site, &format!("{query}{}", found.len())).await);
+                if some.is_empty() {
+                    return found;
+                }
+                found.extend(some);
+            }
+        };
+        let first = all().await;
+        assert!(first[0].ends_with(": before them"));
+        let text: usize = first.iter().map(String::len).sum();
+        assert!((5_000..50_000).contains(&first.len()) && text < 2 << 20, "{} lines, {text} bytes", first.len());
+        let left_out = 1_300_000 - (first.len() - 2);
+        let last = first.last().expect("a line");
+        assert!(last.ends_with(&format!(": left out {left_out} more lines: too many came at once")), "{last}");
+        world.app.tidy_logs().await.expect("tidied");
+        assert_eq!(all().await, first[1..]);
+        world.clock.advance(1);
+        push(&world, &worker, &key, "behind them").await;
+        world.app.flush().await.expect("flushed");
+        world.app.tidy_logs().await.expect("tidied");
+        assert_eq!(all().await.len(), 1);
+    }
+
+    /// What is removed is removed in portions, each in a transaction of its own, and where nothing is
+    /// to go there is none.
+    async fn writers_are_not_held_up(world) {
+        let commits = async |world: &World| {
+            let name = "airlock_sqlite_group_commit_size_count ";
+            let metrics = world.metrics().await;
+            let count = metrics.lines().find_map(|line| line.strip_prefix(name)).expect("the metric");
+            count.parse::<u64>().expect("a number")
+        };
+        let is_sqlite = matches!(world.database, Database::Sqlite(_));
+        let site = Site::with_secret(&world).await;
+        let (worker, key, _) = site.running(&world, "one", "first", TASK).await;
+        for _ in 0..5 {
+            world.clock.advance(1);
+            push(&world, &worker, &key, &"x\n".repeat(1500)).await;
+        }
+        world.app.flush().await.expect("flushed");
+        let before = commits(&world).await;
+        world.app.tidy_logs().await.expect("tidied");
+        assert_eq!(commits(&world).await, before);
+        world.clock.advance(7 * 86_400 + 1);
+        world.app.tidy_logs().await.expect("tidied");
+        assert_eq!(world.database.dump("deployment_logs").await.lines().count(), 0);
+        assert!(!is_sqlite || commits(&world).await >= before + 3, "7500 lines");
     }
 
     /// They end with the Deployment, also those that are not written yet.
@@ -316,6 +401,49 @@ on_both! {
         assert_eq!(push(&world, &worker, &key, "there is room again").await, 200);
         assert_eq!(lines(&page(&world, &site, "sources=worker").await).len(), 9);
     }
+}
+
+/// What cannot be removed of one Deployment does not keep the others' from being removed, and is
+/// removed when it can be.
+#[tokio::test]
+async fn one_that_fails_does_not_stop_the_rest() {
+    let world = World::with_settings(Database::sqlite(), keeping(2500)).await;
+    let sites = [Site::with_secret(&world).await, Site::with_secret(&world).await, Site::with_secret(&world).await];
+    let count = async |site: &Site| lines(&page(&world, site, "sources=worker&range=2592000").await).len();
+    let fill = async |days: i64| {
+        for (site, number) in sites.iter().zip(0..) {
+            let (worker, key, _) = site.running(&world, &format!("of-{days}-{number}"), "first", TASK).await;
+            for line in 0..5 {
+                world.clock.advance(1);
+                push(&world, &worker, &key, &format!("{line}{}", "x".repeat(1000))).await;
+            }
+        }
+        world.app.flush().await.expect("flushed");
+        world.clock.advance(days * 86_400);
+    };
+    // Whichever of them is looked at first, there is one behind or before it.
+    let forbid = format!(
+        "CREATE TRIGGER forbidden BEFORE DELETE ON deployment_logs WHEN old.deployment_id = '{}' \
+         BEGIN SELECT RAISE(ABORT, 'forbidden'); END",
+        sites[1].deployment
+    );
+    let counts = async || [count(&sites[0]).await, count(&sites[1]).await, count(&sites[2]).await];
+
+    fill(0).await; // too much
+    world.database.execute(&forbid).await;
+    world.app.tidy_logs().await.expect_err("forbidden");
+    assert_eq!(counts().await, [2, 5, 2]);
+    world.database.execute("DROP TRIGGER forbidden").await;
+    world.app.tidy_logs().await.expect("tidied");
+    assert_eq!(counts().await, [2, 2, 2]);
+
+    fill(8).await; // too old
+    world.database.execute(&forbid).await;
+    world.app.tidy_logs().await.expect_err("forbidden");
+    assert_eq!(counts().await, [0, 7, 0]);
+    world.database.execute("DROP TRIGGER forbidden").await;
+    world.app.tidy_logs().await.expect("tidied");
+    assert_eq!(counts().await, [0, 0, 0]);
 }
 
 /// On as many threads as a server has: searches wait for each other, and everybody gets an answer.

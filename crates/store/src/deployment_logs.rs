@@ -72,6 +72,35 @@ pub async fn page(
     filter.rows(db, LogLine::COLUMNS, FROM, &tail).await
 }
 
+/// The Deployments that have lines from before a time.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn with_lines_before(db: &impl Reads, time: Time) -> Result<Vec<DeploymentId>> {
+    // The index begins with the Deployment.
+    let sql = "SELECT d.id FROM deployments d WHERE EXISTS \
+               (SELECT 1 FROM deployment_logs t WHERE t.deployment_id = d.id AND t.at < $1)";
+    let found: Vec<(DeploymentId,)> = db.conn().all(sql, params![time]).await?;
+    Ok(found.into_iter().map(|(id,)| id).collect())
+}
+
+/// The time from which on a Deployment's lines have no more than so many bytes of text; absent when
+/// all of them have not. The newest lines are within it, however long they are: those that came
+/// together have one time.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn first_within(db: &impl Reads, deployment: &DeploymentId, most: i64) -> Result<Option<Time>> {
+    let sql = "SELECT MAX(sized.at) + 1 FROM \
+               (SELECT at, CAST(SUM(bytes) OVER (ORDER BY at DESC) AS BIGINT) AS total \
+               FROM deployment_logs WHERE deployment_id = $1) sized WHERE sized.total > $2 \
+               AND sized.at < (SELECT MAX(at) FROM deployment_logs WHERE deployment_id = $1)";
+    let found: Option<(Option<Time>,)> = db.conn().one(sql, params![deployment, most]).await?;
+    Ok(found.and_then(|(time,)| time))
+}
+
 fn lowered(search: &Search<'_>) -> Option<String> {
     search.text.map(str::to_ascii_lowercase)
 }
@@ -135,26 +164,16 @@ impl Upkeep {
         Ok(true)
     }
 
-    /// Removes lines from before a time.
+    /// Removes the oldest lines of a Deployment from before a time, about `at_once` of them. While
+    /// it answers more than that, there may be others.
     ///
     /// # Errors
     ///
     /// Those of the database.
-    pub async fn forget_logs_before(&self, time: Time) -> Result<u64> {
-        // The index begins with the Deployment.
-        let sql = "DELETE FROM deployment_logs WHERE deployment_id IN (SELECT id FROM deployments) AND at < $1";
-        self.conn.execute(sql, params![time]).await
-    }
-
-    /// Removes the oldest lines of a Deployment beyond so many bytes of text.
-    ///
-    /// # Errors
-    ///
-    /// Those of the database.
-    pub async fn keep_log_bytes(&self, deployment: &DeploymentId, most: i64) -> Result<u64> {
-        let sql = "DELETE FROM deployment_logs WHERE deployment_id = $1 AND at <= COALESCE((SELECT MAX(sized.at) \
-                   FROM (SELECT at, CAST(SUM(bytes) OVER (ORDER BY at DESC) AS BIGINT) AS total FROM deployment_logs \
-                   WHERE deployment_id = $1) sized WHERE sized.total > $2), -1)";
-        self.conn.execute(sql, params![deployment, most]).await
+    pub async fn forget_logs_before(&self, deployment: &DeploymentId, time: Time, at_once: u32) -> Result<u64> {
+        // Those of one time go together, so that there is always one that goes.
+        let sql = "DELETE FROM deployment_logs WHERE deployment_id = $1 AND at <= COALESCE((SELECT at FROM \
+                   deployment_logs WHERE deployment_id = $1 AND at < $2 ORDER BY at LIMIT 1 OFFSET $3), $2 - 1)";
+        self.conn.execute(sql, params![deployment, time, at_once]).await
     }
 }

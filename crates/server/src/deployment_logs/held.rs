@@ -87,6 +87,14 @@ impl LogCopy {
     }
 }
 
+/// Takes all the room that there is.
+#[cfg(test)]
+pub(super) fn full(budget: &Budget) -> Held {
+    let mut held = Held::begin(budget).expect("room");
+    held.push(&vec![0; MOST - OVERHEAD]);
+    held
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,8 +4,10 @@
 //! written within about a second ([`run`]). What is held in memory meanwhile is bounded: beyond
 //! that, pieces are lost, and the log itself says how many.
 
+mod batch;
 mod held;
 mod lines;
+mod tidy;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,23 +17,20 @@ use std::{
     time::Duration,
 };
 
-use airlock_contract::{DeploymentId, Time, wire::LogSource};
+use airlock_contract::{DeploymentId, Time};
 use airlock_core::{Result, gate::path::JobKey};
-use airlock_store::deployment_logs::LogLine;
 use prometheus_client::metrics::counter::Counter;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
-pub(crate) use self::held::LogCopy;
-use self::held::{Budget, Held};
+use self::{
+    batch::Batch,
+    held::{Budget, Held},
+};
+pub(crate) use self::{held::LogCopy, tidy::tidy};
 use crate::{App, settings::LogSettings};
 
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
-const TIDY_EVERY: usize = 60;
-
-/// How many pieces, and how many bytes of them, are written in one transaction, which on SQLite
-/// holds up everybody who writes. One piece is written whole, however long it is.
-const PIECES_AT_ONCE: usize = 200;
-const BYTES_AT_ONCE: usize = 256 << 10;
+const TIDY_EVERY: Duration = Duration::from_secs(60);
 
 /// How grave a thing is that the gate tells.
 #[derive(Clone, Copy)]
@@ -65,6 +64,8 @@ struct Pending {
     lost: BTreeMap<DeploymentId, u64>,
     /// The Deployments whose logs have grown since they were last looked through.
     grown: BTreeSet<DeploymentId>,
+    /// Whether those are among them whose logs have grown before this server began.
+    has_earlier: bool,
 }
 
 /// What came at once.
@@ -107,9 +108,18 @@ impl Logs {
         if !self.is_on {
             return;
         }
-        let Some(mut held) = Held::begin(&self.budget) else { return self.lose(deployment) };
+        match self.piece_of_event(deployment, at, level, what) {
+            Some(piece) => self.pending().pieces.push(piece),
+            None => self.lose(deployment),
+        }
+    }
+
+    /// What tells something that the gate did; `None` when there is no room for it.
+    fn piece_of_event(&self, deployment: &DeploymentId, at: Time, level: Level, what: impl Display) -> Option<Piece> {
+        let mut held = Held::begin(&self.budget)?;
         held.push(format!("{at} {} {what}", level.as_str()).as_bytes());
-        self.note(Piece { deployment: deployment.clone(), at, job: None, held });
+        held.text()?;
+        Some(Piece { deployment: deployment.clone(), at, job: None, held })
     }
 
     fn note(&self, piece: Piece) {
@@ -122,44 +132,37 @@ impl Logs {
 
     fn lose(&self, deployment: &DeploymentId) {
         self.lost.inc();
+        self.remember_lost(deployment, 1);
+    }
+
+    fn remember_lost(&self, deployment: &DeploymentId, pieces: u64) {
         let mut pending = self.pending();
         let lost = pending.lost.entry(deployment.clone()).or_default();
-        *lost = lost.saturating_add(1);
+        *lost = lost.saturating_add(pieces);
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what has come together, in batches for one Deployment each.
-    fn take(&self, now: Time) -> Vec<Vec<Piece>> {
+    /// Takes what has come together, one Deployment's after the other's.
+    fn take(&self, now: Time) -> Vec<Piece> {
         let lost = mem::take(&mut self.pending().lost);
         for (deployment, pieces) in lost {
-            let what = format!("lost {pieces} of the log's pieces: they came faster than they could be written");
-            self.event(&deployment, now, Level::Warning, what);
+            self.tell_lost(&deployment, pieces, now);
         }
         let mut pieces = mem::take(&mut self.pending().pieces);
         pieces.sort_by(|one, other| one.deployment.cmp(&other.deployment)); // those of one keep their order
-        let mut batches: Vec<Vec<Piece>> = Vec::new();
-        let mut bytes = 0;
-        for piece in pieces {
-            let more = piece.held.text().map_or(0, <[u8]>::len);
-            match batches.last_mut() {
-                Some(batch)
-                    if batch.len() < PIECES_AT_ONCE
-                        && bytes + more <= BYTES_AT_ONCE
-                        && batch.last().is_some_and(|last| last.deployment == piece.deployment) =>
-                {
-                    bytes += more;
-                    batch.push(piece);
-                }
-                _ => {
-                    bytes = more;
-                    batches.push(vec![piece]);
-                }
-            }
+        pieces
+    }
+
+    /// Notes how many pieces were lost, or remembers it for the next time when there is no room.
+    fn tell_lost(&self, deployment: &DeploymentId, pieces: u64, now: Time) {
+        let what = format!("lost {pieces} of the log's pieces: they came faster than they could be written");
+        match self.piece_of_event(deployment, now, Level::Warning, what) {
+            Some(piece) => self.pending().pieces.push(piece),
+            None => self.remember_lost(deployment, pieces),
         }
-        batches
     }
 
     /// Takes back what could not be written.
@@ -170,20 +173,36 @@ impl Logs {
     }
 }
 
-/// Writes logs, and removes those that are too old or too many, until it is dropped.
+/// Writes logs, and removes those that are too old or too many, until it is dropped. Neither waits for
+/// the other.
 pub(crate) async fn run(app: &App) {
-    let mut ticks = interval(FLUSH_EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for tick in (0..TIDY_EVERY).cycle() {
+    tokio::join!(run_flush(app), run_tidy(app));
+}
+
+async fn run_flush(app: &App) {
+    let mut ticks = ticks(FLUSH_EVERY);
+    loop {
         ticks.tick().await;
-        let mut result = flush(app).await;
-        if result.is_ok() && tick == 0 {
-            result = tidy(app).await;
-        }
-        if let Err(cause) = result {
+        if let Err(cause) = flush(app).await {
             tracing::warn!(%cause, "logs of Deployments could not be written; it will be tried again");
         }
     }
+}
+
+async fn run_tidy(app: &App) {
+    let mut ticks = ticks(TIDY_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(cause) = tidy(app).await {
+            tracing::warn!(%cause, "logs of Deployments could not be removed; it will be tried again");
+        }
+    }
+}
+
+fn ticks(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// Writes what has come.
@@ -192,76 +211,54 @@ pub(crate) async fn run(app: &App) {
 ///
 /// Those of the database; what could not be written is kept for the next time.
 pub(crate) async fn flush(app: &App) -> Result<()> {
-    let mut batches = app.logs.take(app.env.now()).into_iter();
-    while let Some(batch) = batches.next() {
+    let mut pieces = app.logs.take(app.env.now()).into_iter().peekable();
+    while let Some(batch) = Batch::take(&mut pieces, &app.env.new_id::<DeploymentId>().to_string()) {
         if let Err(cause) = write(app, &batch).await {
-            app.logs.put_back(batch.into_iter().chain(batches.flatten()));
+            app.logs.put_back(batch.into_pieces().chain(pieces));
             return Err(cause);
         }
     }
     Ok(())
 }
 
-async fn write(app: &App, batch: &[Piece]) -> Result<()> {
-    let Some(Piece { deployment, .. }) = batch.first() else { return Ok(()) };
-    let lines = lines_of(batch, &app.env.new_id());
+async fn write(app: &App, batch: &Batch) -> Result<()> {
+    let lines = batch.lines();
     if lines.is_empty() {
         return Ok(());
     }
     let upkeep = app.store.upkeep().await?;
-    if !upkeep.keep_logs(deployment, &lines).await? {
+    if !upkeep.keep_logs(batch.deployment(), lines).await? {
         return Ok(()); // it was deleted meanwhile, and its logs with it
     }
     upkeep.commit().await?;
     app.logs.kept.inc_by(u64::try_from(lines.len()).unwrap_or(u64::MAX));
-    app.logs.pending().grown.insert(deployment.clone());
+    app.logs.pending().grown.insert(batch.deployment().clone());
     Ok(())
 }
 
-impl Piece {
-    /// Its lines, and where they are from.
-    fn lines(&self) -> (LogSource, Vec<String>) {
-        let text = self.held.text().unwrap_or_default();
-        match &self.job {
-            Some(key) => (LogSource::Worker, lines::of_task(key, text).unwrap_or_default()),
-            None => (LogSource::Apiserver, vec![lines::kept(&String::from_utf8_lossy(text))]),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// While there is no room to tell how many were lost, none of them is forgotten and no others
+    /// are counted.
+    #[test]
+    fn what_was_lost_stays_counted() {
+        let counter = Counter::default();
+        let logs = Logs::new(&LogSettings::default(), (Counter::default(), counter.clone()));
+        let (deployment, now) = (DeploymentId::from("one"), Time::from_micros(0));
+        let full = held::full(&logs.budget);
+        for _ in 0..1000 {
+            assert!(logs.copy(&deployment).is_none());
         }
+        assert!(logs.take(now).is_empty() && logs.take(now).is_empty());
+        logs.event(&deployment, now, Level::Info, "what is lost too");
+        drop(full);
+        let told = logs.take(now);
+        let [Piece { held, .. }] = &told[..] else { panic!("{} pieces", told.len()) };
+        let text = String::from_utf8_lossy(held.text().expect("a text"));
+        assert!(text.contains(" WARNING lost 1001 of the log's pieces: "), "{text}");
+        assert_eq!(counter.get(), 1001);
+        assert!(logs.take(now).is_empty());
     }
-}
-
-/// The lines of a batch, numbered as they came.
-fn lines_of(batch: &[Piece], id: &DeploymentId) -> Vec<LogLine> {
-    let all = batch.iter().flat_map(|piece| {
-        let (source, lines) = piece.lines();
-        lines.into_iter().map(move |raw| (piece.at, source, raw))
-    });
-    let numbered = (0..).zip(all);
-    numbered.map(|(line, (at, source, raw))| LogLine { at, id: id.to_string(), line, source, raw }).collect()
-}
-
-/// Removes what is too old, and what is too much.
-///
-/// # Errors
-///
-/// Those of the database.
-pub(crate) async fn tidy(app: &App) -> Result<()> {
-    let settings = &app.settings.logs;
-    let now = app.env.now();
-    let oldest = match settings.keep_days {
-        _ if settings.keep_bytes == 0 => Some(now), // what was kept before it was turned off
-        Some(days) => Some(now.plus_seconds(-i64::from(days.get()) * 86_400)),
-        None => None,
-    };
-    if let Some(oldest) = oldest {
-        let upkeep = app.store.upkeep().await?;
-        upkeep.forget_logs_before(oldest).await?;
-        upkeep.commit().await?;
-    }
-    let grown = mem::take(&mut app.logs.pending().grown);
-    for deployment in grown {
-        let upkeep = app.store.upkeep().await?;
-        upkeep.keep_log_bytes(&deployment, i64::try_from(settings.keep_bytes).unwrap_or(i64::MAX)).await?;
-        upkeep.commit().await?;
-    }
-    Ok(())
 }
