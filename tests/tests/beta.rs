@@ -18,6 +18,9 @@ fn platform(world: &World, rest: &str) -> String {
     format!("/platform/v1beta1/organizations/{}{rest}", world.organization)
 }
 
+/// What tasks have in the cloud.
+const RESOURCES: [&str; 4] = ["defaultTaskPodCpu", "defaultTaskPodMemory", "resourceQuotaCpu", "resourceQuotaMemory"];
+
 /// Without some fields.
 fn without(mut value: Value, fields: &[&str]) -> Value {
     let object = value.as_object_mut().expect("an object");
@@ -215,6 +218,36 @@ on_both! {
         world.get(&path).await.expect(404);
     }
 
+    /// `astro_deployment` without a `scaling_spec`: the provider asks for an empty one, and wants
+    /// none back; also when there was one before.
+    async fn a_deployment_without_a_scaling_spec(world) {
+        let cluster = world.new_cluster("DEDICATED").await;
+        for (kind, key, value) in [("STANDARD", "region", json!("us-east-1")), ("DEDICATED", "clusterId", json!(cluster))] {
+            let mut update = json!({
+                "contactEmails": [], "defaultTaskPodCpu": "0.25", "defaultTaskPodMemory": "0.5Gi", "description": "",
+                "environmentVariables": [], "executor": "KUBERNETES", "isCicdEnforced": false,
+                "isDagDeployEnabled": false, "isDevelopmentMode": true, "isHighAvailability": false, "name": "x",
+                "resourceQuotaCpu": "10", "resourceQuotaMemory": "20Gi", "scalingSpec": {}, "schedulerSize": "SMALL",
+                "type": kind, "workspaceId": world.workspace,
+            });
+            let mut body = update.clone();
+            body["astroRuntimeVersion"] = json!("11.3.0");
+            body[key] = value;
+            let made = world.post(&platform(&world, "/deployments"), body).await.expect(200);
+            assert_eq!(made.get("scalingSpec"), None, "{kind}");
+            let path = platform(&world, &format!("/deployments/{}", made["id"].as_str().expect("an id")));
+            assert_eq!(world.get(&path).await.expect(200), made);
+
+            let some = json!({"hibernationSpec": {"override": {"isHibernating": false}}});
+            update["scalingSpec"] = some;
+            let changed = world.post(&path, update.clone()).await.expect(200);
+            assert_eq!(changed["scalingSpec"]["hibernationSpec"]["override"]["isHibernating"], false, "{kind}");
+            update["scalingSpec"] = json!({});
+            let changed = world.post(&path, update).await.expect(200);
+            assert_eq!(changed.get("scalingSpec"), None, "{kind}");
+        }
+    }
+
     /// `astro_deployment` of the kind DEDICATED with remote execution.
     async fn a_dedicated_deployment(world) {
         let body = json!({
@@ -233,9 +266,12 @@ on_both! {
             "schedulerSize": "MEDIUM", "type": "DEDICATED", "workspaceId": world.workspace, "drWorkloadIdentity": "arn:2",
         });
         let made = world.post(&platform(&world, "/deployments"), body.clone()).await.expect(200);
-        let nested = &["remoteExecution", "scalingSpec"];
-        for (key, value) in without(body.clone(), nested).as_object().expect("an object") {
+        let apart = [&["remoteExecution", "scalingSpec"], &RESOURCES[..]].concat();
+        for (key, value) in without(body.clone(), &apart).as_object().expect("an object") {
             assert_eq!(made[key], *value, "{key}");
+        }
+        for absent in RESOURCES.iter().chain(&["workerQueues"]) {
+            assert_eq!(made.get(*absent), None, "{absent} was planned as null");
         }
         for (key, value) in body["remoteExecution"].as_object().expect("an object") {
             assert_eq!(made["remoteExecution"][key], *value, "{key}");
@@ -244,6 +280,24 @@ on_both! {
         assert_eq!(spec["override"]["overrideUntil"], "2026-04-25T12:58:00Z");
         assert_eq!(spec["schedules"][0]["wakeAtCron"], "59 * * * *");
         assert_eq!(made["effectiveDRWorkloadIdentity"], "arn:2");
+        let path = platform(&world, &format!("/deployments/{}", made["id"].as_str().expect("an id")));
+        assert_eq!(world.get(&path).await.expect(200), made);
+        let update = without(body, &["astroRuntimeVersion", "clusterId"]);
+        let same = world.post(&path, update.clone()).await.expect(200);
+        assert_eq!(without(same, &["updatedAt"]), without(made, &["updatedAt"]));
+
+        // Newer ones leave out what is null. What was there is so no more.
+        let mut some = update.clone();
+        RESOURCES.iter().for_each(|key| some[*key] = json!("1"));
+        let changed = world.post(&path, some.clone()).await.expect(200);
+        RESOURCES.iter().for_each(|key| assert_eq!(changed[*key], "1"));
+        let changed = world.post(&path, without(update, &RESOURCES)).await.expect(200);
+        RESOURCES.iter().for_each(|key| assert_eq!(changed.get(*key), None, "{key}"));
+        // Without remote execution they are needed, and "" is none.
+        some["remoteExecution"] = json!({"enabled": false});
+        some["resourceQuotaCpu"] = json!("");
+        let changed = world.post(&path, some).await.expect(200);
+        assert_eq!((&changed["resourceQuotaCpu"], &changed["resourceQuotaMemory"]), (&json!("10"), &json!("1")));
     }
 
     /// `astro_deployment` of the kind HYBRID.
@@ -261,6 +315,7 @@ on_both! {
         assert_eq!((&made["schedulerAu"], &made["schedulerReplicas"]), (&json!(6), &json!(1)));
         assert_eq!(made["workerQueues"][0]["nodePoolId"], "clm8q7f6q000008lcgyougpsl");
         let path = platform(&world, &format!("/deployments/{}", made["id"].as_str().expect("an id")));
+        // Without `workerQueues`, of which KUBERNETES may have none.
         let changed = world.post(&path, json!({
             "contactEmails": [], "description": "", "environmentVariables": [], "executor": "KUBERNETES",
             "isCicdEnforced": true, "isDagDeployEnabled": true, "name": "hybrid",
@@ -269,6 +324,7 @@ on_both! {
         })).await.expect(200);
         assert_eq!((&changed["schedulerAu"], &changed["schedulerReplicas"]), (&json!(5), &json!(2)));
         assert_eq!(changed["taskPodNodePoolId"], "clm8q7f6q000008lcgyougpsl");
+        assert_eq!(changed.get("workerQueues"), None);
     }
 
     /// Errors have the same envelope, and the same rules hold: the handlers are the same.

@@ -374,7 +374,51 @@ on_both! {
         for (kept, value) in [("region", "eu-central-1"), ("cloudProvider", "AWS"), ("defaultTaskPodCpu", "0.5")] {
             assert_eq!(changed[kept], value, "{kept}");
         }
-        assert_eq!(changed["workerQueues"], made["workerQueues"]);
+        assert_eq!(changed.get("workerQueues"), None, "KUBERNETES has none");
+    }
+
+    /// Where no queues are due, there is no empty list of them either; elsewhere it is there, for
+    /// the CLI looks at it without asking.
+    async fn queues_are_absent_where_none_are_due(world) {
+        let hybrid = world.new_cluster("HYBRID").await;
+        let dedicated = world.new_cluster("DEDICATED").await;
+        for (more, expected) in [
+            (json!({"executor": "CELERY"}), Some(json!([]))),
+            (json!({"executor": "ASTRO"}), Some(json!([]))),
+            (json!({"executor": "ASTRO", "remoteExecution": {"enabled": false}}), Some(json!([]))),
+            (json!({"executor": "KUBERNETES"}), None),
+            (json!({"executor": "KUBERNETES", "clusterId": hybrid}), None),
+            (json!({"executor": "ASTRO", "clusterId": dedicated, "remoteExecution": {"enabled": true}}), None),
+        ] {
+            let mut body = json!({"name": "x", "workspaceId": world.workspace});
+            body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            let made = create(&world, body).await;
+            assert_eq!(made.get("workerQueues"), expected.as_ref(), "{more}");
+            assert_eq!(world.get(&one(&world, &made)).await.expect(200), made);
+        }
+    }
+
+    /// A change to KUBERNETES leaves the queues behind, unless it names some.
+    async fn queues_end_with_their_executor(world) {
+        let queue = json!({
+            "name": "default", "isDefault": true, "maxWorkerCount": 1, "minWorkerCount": 0, "workerConcurrency": 1,
+            "astroMachine": "A5",
+        });
+        let mut body = update(&world, json!([]));
+        body["workerQueues"] = json!([queue]);
+        let made = create(&world, body.clone()).await;
+        let path = one(&world, &made);
+        let without = update(&world, json!([]));
+        let kept = world.post(&path, without.clone()).await.expect(200);
+        assert_eq!(kept["workerQueues"], made["workerQueues"]);
+
+        body["executor"] = json!("KUBERNETES");
+        let named = world.post(&path, body).await.expect(200);
+        assert_eq!(named["workerQueues"], made["workerQueues"]);
+        let mut kubernetes = without.clone();
+        kubernetes["executor"] = json!("KUBERNETES");
+        assert_eq!(world.post(&path, kubernetes).await.expect(200).get("workerQueues"), None);
+        assert_eq!(world.post(&path, without).await.expect(200)["workerQueues"], json!([]), "they do not come back");
     }
 
     /// A queue that is sent back without its id is the one of its name.

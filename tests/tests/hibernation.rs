@@ -44,7 +44,7 @@ async fn status(world: &World, deployment: &str) -> (String, String) {
     let sleep = &said["scalingStatus"]["hibernationStatus"];
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let is_hibernating = said["status"] == "HIBERNATING";
-    assert_eq!(sleep["isHibernating"], is_hibernating, "{said}");
+    assert_eq!(sleep["isHibernating"].as_bool().unwrap_or_default(), is_hibernating, "{said}");
     if is_hibernating {
         assert_eq!(said["statusReason"], sleep["reason"], "{said}");
     }
@@ -188,6 +188,31 @@ on_both! {
         assert_eq!(sleep["isHibernating"], false);
         assert!(sleep["reason"].as_str().is_some_and(|reason| reason.contains("development")), "{sleep}");
         world.delete(&path).await.expect(204);
+    }
+
+    /// Where there are no rules, none are told: clients take an empty object for some.
+    async fn no_rules_are_absent(world) {
+        let deployment = world.deployment.to_string();
+        let (path, at_will) = (override_of(&world, &deployment), json!({"isHibernating": true}));
+        let told = async || {
+            let said = said(&world, &deployment).await;
+            (said.get("scalingSpec").cloned(), said.get("scalingStatus").is_some())
+        };
+        assert_eq!(settle(&world, &deployment, true, json!({})).await.get("scalingSpec"), None);
+        assert_eq!(told().await, (None, false));
+        world.post(&path, at_will.clone()).await.expect(200);
+        let alone = json!({"hibernationSpec": {"override": {"isActive": true, "isHibernating": true}}});
+        assert_eq!(told().await, (Some(alone), true));
+        world.delete(&path).await.expect(204);
+        assert_eq!(told().await, (None, false));
+
+        // A list of none was given, and comes back.
+        settle(&world, &deployment, true, json!({"schedules": []})).await;
+        let none = Some(json!({"hibernationSpec": {"schedules": []}}));
+        assert_eq!(told().await, (none.clone(), true));
+        world.post(&path, at_will).await.expect(200);
+        world.delete(&path).await.expect(204);
+        assert_eq!(told().await, (none, true));
     }
 
     /// Times of a zone of their own, and of several schedules.

@@ -87,7 +87,7 @@ impl Schedule {
 impl Hibernation {
     /// The rules in a Deployment's settings. What cannot be read does nothing.
     pub fn of(settings: &DeploymentSettings) -> Self {
-        let spec = settings.scaling_spec.as_ref().and_then(|scaling| scaling.hibernation_spec.as_ref());
+        let spec = spec_of(settings);
         if !is_for_development(settings) {
             return Self { has_spec: spec.is_some(), ..Self::default() };
         }
@@ -186,6 +186,13 @@ pub fn shown(asked: &DeploymentHibernationOverrideRequest, now: Time) -> Deploym
         is_hibernating: asked.is_hibernating,
         override_until: asked.override_until.as_deref().and_then(|until| until.parse().ok()),
     }
+}
+
+/// The rules in a Deployment's settings, if there are any: neither `{}` nor `{"hibernationSpec": {}}`
+/// is one. An empty list of schedules is, for who gave it wants it back.
+pub fn spec_of(settings: &DeploymentSettings) -> Option<&DeploymentHibernationSpecRequest> {
+    let spec = settings.scaling_spec.as_ref()?.hibernation_spec.as_ref()?;
+    (spec.r#override.is_some() || spec.schedules.is_some()).then_some(spec)
 }
 
 /// Whether a Deployment may sleep at all.
@@ -364,7 +371,8 @@ mod tests {
         assert!(!rules(&json!({"schedules": [off]})).is_hibernating(night));
         // What an older version has kept unread does nothing.
         assert!(!rules(&json!({"schedules": [schedule("at night", "in the morning")]})).is_hibernating(night));
-        assert!(rules(&json!({})).status(night).is_some_and(|status| !status.is_hibernating));
+        assert!(rules(&json!({"schedules": []})).status(night).is_some_and(|status| !status.is_hibernating));
+        assert!(rules(&json!({})).status(night).is_none());
 
         let asleep = json!({"override": {"isHibernating": true}});
         let mut settings = json!({"name": "x", "workspaceId": "c", "scalingSpec": {"hibernationSpec": asleep}});

@@ -148,11 +148,6 @@ pub async fn variables(db: &impl Reads, deployments: &[Deployment]) -> Result<Ve
     db.conn().all(&sql, &values).await
 }
 
-/// Whether agent tokens can be made for a Deployment with these settings.
-fn takes_agents(settings: &DeploymentSettings) -> bool {
-    settings.remote_execution.as_ref().is_some_and(|remote| remote.enabled)
-}
-
 fn json(settings: &DeploymentSettings) -> Result<String> {
     serde_json::to_string(settings).map_err(Error::internal)
 }
@@ -198,7 +193,7 @@ pub(crate) async fn insert_into(
         organization,
         workspace,
         &settings.name,
-        takes_agents(settings),
+        settings.has_remote_execution(),
         &settings_json,
         stamp.at,
         &stamp.by,
@@ -222,8 +217,14 @@ pub async fn update(
     let sql = "UPDATE deployments SET name = $1, remote_execution = $2, settings = $3, updated_at = $4, \
                updated_by = $5 WHERE id = $6";
     let settings_json = json(settings)?;
-    let values =
-        params![&settings.name, takes_agents(settings), &settings_json, stamp.at, &stamp.by, granted.deployment(),];
+    let values = params![
+        &settings.name,
+        settings.has_remote_execution(),
+        &settings_json,
+        stamp.at,
+        &stamp.by,
+        granted.deployment(),
+    ];
     w.conn().execute(sql, values).await?;
     w.touch_authority(); // how its Airflow is reached, and from where agents may call
     get(w, granted).await

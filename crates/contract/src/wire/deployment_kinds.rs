@@ -134,6 +134,11 @@ impl DeploymentSettings {
             DeploymentType::Standard
         })
     }
+
+    /// Whether its work is done by remote agents.
+    pub fn has_remote_execution(&self) -> bool {
+        self.remote_execution.as_ref().is_some_and(|remote| remote.enabled)
+    }
 }
 
 impl CreateDeploymentRequest {

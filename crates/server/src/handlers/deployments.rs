@@ -124,7 +124,7 @@ fn changed(old: &Record, request: &UpdateDeploymentRequest) -> Result<Deployment
         ));
     }
     let new = request.of_kind(old.settings.kind()).map_err(Error::internal)?;
-    let was = old.settings.clone();
+    let was = left_over(old.settings.clone(), &new);
     Ok(DeploymentSettings {
         name: new.name,
         workspace_id: was.workspace_id,
@@ -154,6 +154,20 @@ fn changed(old: &Record, request: &UpdateDeploymentRequest) -> Result<Deployment
         worker_queues: new.worker_queues.or(was.worker_queues),
         workload_identity: new.workload_identity.or(was.workload_identity),
     })
+}
+
+/// What a Deployment was like, without what a change ends. Clients leave that out of their request,
+/// and mean that there is none of it any more.
+fn left_over(mut was: DeploymentSettings, new: &DeploymentSettings) -> DeploymentSettings {
+    if new.executor == Some(Executor::Kubernetes) {
+        was.worker_queues = None; // each task has a pod of its own instead
+    }
+    if new.has_remote_execution() {
+        // Tasks have nothing in the cloud but what the request says.
+        (was.default_task_pod_cpu, was.default_task_pod_memory) = (None, None);
+        (was.resource_quota_cpu, was.resource_quota_memory) = (None, None);
+    }
+    was
 }
 
 /// The name under which a secret value is sealed: it opens in its own place only.
@@ -251,6 +265,8 @@ fn view_with(app: &App, record: Record, variables: &[&Variable], health: Option<
     let settings = record.settings;
     let kind = settings.kind();
     let catalogue = &app.settings.catalogue;
+    let scaling_spec = hibernation::view(&settings, now);
+    let worker_queues = queues::view(catalogue, &settings);
     let scheduler = settings.scheduler_size.and_then(|size| catalogue.scheduler(size));
     let runtime = settings.astro_runtime_version.unwrap_or_default();
     Deployment {
@@ -308,7 +324,7 @@ fn view_with(app: &App, record: Record, variables: &[&Variable], health: Option<
         oidc_issuer_url: None,
         resource_quota_cpu: settings.resource_quota_cpu,
         resource_quota_memory: settings.resource_quota_memory,
-        scaling_spec: settings.scaling_spec.map(|spec| hibernation::view(spec, now)),
+        scaling_spec,
         scaling_status: sleep.map(|status| DeploymentScalingStatus { hibernation_status: Some(status) }),
         scheduler_au: settings.scheduler.as_ref().and_then(|scheduler| scheduler.au),
         scheduler_cpu: scheduler.map(|machine| machine.cpu.to_owned()).unwrap_or_default(),
@@ -316,14 +332,7 @@ fn view_with(app: &App, record: Record, variables: &[&Variable], health: Option<
         scheduler_replicas: settings.scheduler.and_then(|scheduler| scheduler.replicas).unwrap_or(1),
         scheduler_size: settings.scheduler_size,
         task_pod_node_pool_id: settings.task_pod_node_pool_id,
-        worker_queues: Some(
-            settings
-                .worker_queues
-                .unwrap_or_default()
-                .into_iter()
-                .map(|queue| queues::view(catalogue, queue))
-                .collect(),
-        ),
+        worker_queues,
         created_at: record.authorship.created_at,
         created_by: record.authorship.created_by,
         updated_at: record.authorship.updated_at,

@@ -6,7 +6,7 @@ use airlock_contract::{
     operations::{DeleteDeploymentHibernationOverride, UpdateDeploymentHibernationOverride},
     wire::{
         DeploymentHibernationOverride, DeploymentHibernationOverrideRequest, DeploymentHibernationSpec,
-        DeploymentScalingSpec, DeploymentScalingSpecRequest, DeploymentSettings,
+        DeploymentScalingSpec, DeploymentSettings,
     },
 };
 use airlock_core::{Error, Result, hibernation};
@@ -72,12 +72,13 @@ pub(super) fn check(settings: &DeploymentSettings, request: &DeploymentSettings)
     Ok(())
 }
 
-/// The rules as they are told.
-pub(super) fn view(spec: DeploymentScalingSpecRequest, now: Time) -> DeploymentScalingSpec {
-    DeploymentScalingSpec {
-        hibernation_spec: spec.hibernation_spec.map(|spec| DeploymentHibernationSpec {
-            r#override: spec.r#override.as_ref().map(|asked| hibernation::shown(asked, now)),
-            schedules: spec.schedules,
-        }),
-    }
+/// The rules as they are told; none when there are none. The stock Terraform provider asks for
+/// `{}` where nobody wants any, and takes whatever object comes back for some.
+pub(super) fn view(settings: &DeploymentSettings, now: Time) -> Option<DeploymentScalingSpec> {
+    let spec = hibernation::spec_of(settings)?;
+    let hibernation_spec = DeploymentHibernationSpec {
+        r#override: spec.r#override.as_ref().map(|asked| hibernation::shown(asked, now)),
+        schedules: spec.schedules.clone(),
+    };
+    Some(DeploymentScalingSpec { hibernation_spec: Some(hibernation_spec) })
 }

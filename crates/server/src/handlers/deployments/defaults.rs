@@ -25,14 +25,29 @@ pub(crate) fn with_defaults(catalogue: &Catalogue, mut settings: DeploymentSetti
         settings.is_high_availability.get_or_insert(false);
         let size = || catalogue.default_scheduler(wanted).unwrap_or(SchedulerSize::Small);
         settings.scheduler_size.get_or_insert_with(size);
-        let (pod, quota) = (catalogue.default_task_pod(), catalogue.default_quota());
-        settings.default_task_pod_cpu.get_or_insert_with(|| pod.cpu.into());
-        settings.default_task_pod_memory.get_or_insert_with(|| pod.memory.into());
-        settings.resource_quota_cpu.get_or_insert_with(|| quota.cpu.into());
-        settings.resource_quota_memory.get_or_insert_with(|| quota.memory.into());
+        put_resources(catalogue, &mut settings);
         for queue in settings.worker_queues.iter_mut().flatten() {
             queue.astro_machine = queue.astro_machine.or_else(|| catalogue.default_worker(wanted));
         }
     }
     settings
+}
+
+/// What tasks have in the cloud. With remote execution they run elsewhere, so that it is what was
+/// said, which may be nothing: the stock Terraform provider wants it back as that. An old one says
+/// nothing by "".
+fn put_resources(catalogue: &Catalogue, settings: &mut DeploymentSettings) {
+    let is_remote = settings.has_remote_execution();
+    let (pod, quota) = (catalogue.default_task_pod(), catalogue.default_quota());
+    for (said, default) in [
+        (&mut settings.default_task_pod_cpu, pod.cpu),
+        (&mut settings.default_task_pod_memory, pod.memory),
+        (&mut settings.resource_quota_cpu, quota.cpu),
+        (&mut settings.resource_quota_memory, quota.memory),
+    ] {
+        said.take_if(|text| text.is_empty());
+        if !is_remote {
+            said.get_or_insert_with(|| default.into());
+        }
+    }
 }

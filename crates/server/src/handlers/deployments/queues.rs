@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use airlock_contract::{
     DeploymentId,
-    wire::{DeploymentSettings, UpdateWorkerQueueRequest, WorkerQueue},
+    wire::{DeploymentSettings, Executor, UpdateWorkerQueueRequest, WorkerQueue},
 };
 use airlock_core::{Error, Result, catalogue::Catalogue};
 
@@ -44,8 +44,20 @@ pub(super) fn name(app: &App, settings: &mut DeploymentSettings, old: Option<&De
     Ok(())
 }
 
+/// The queues as they are told.
+///
+/// When there are none, they are absent where none are due: with the executor KUBERNETES, and with
+/// remote execution, where work is done by agents. The stock Terraform provider takes an empty list
+/// for something else than what it planned there. Elsewhere the list is empty, for
+/// `astro deployment worker-queue` looks at it without asking whether it is there.
+pub(super) fn view(catalogue: &Catalogue, settings: &DeploymentSettings) -> Option<Vec<WorkerQueue>> {
+    let queues = settings.worker_queues.as_deref().unwrap_or_default();
+    let are_due = settings.executor != Some(Executor::Kubernetes) && !settings.has_remote_execution();
+    (are_due || !queues.is_empty()).then(|| queues.iter().map(|queue| view_one(catalogue, queue.clone())).collect())
+}
+
 /// A queue, with what its machine has according to the catalogue.
-pub(super) fn view(catalogue: &Catalogue, queue: UpdateWorkerQueueRequest) -> WorkerQueue {
+fn view_one(catalogue: &Catalogue, queue: UpdateWorkerQueueRequest) -> WorkerQueue {
     let machine = queue.astro_machine.and_then(|name| catalogue.worker(name));
     WorkerQueue {
         id: queue.id.unwrap_or_default(),
