@@ -96,15 +96,24 @@ impl World {
 
     /// The same server after a restart: nothing in memory survives.
     pub async fn restarted(self) -> Self {
-        self.restarted_with(Settings::default()).await
+        self.restart(Settings::default(), MASTER_KEY).await
     }
 
     /// [`Self::restarted`], with settings.
     pub async fn restarted_with(self, settings: Settings) -> Self {
+        self.restart(settings, MASTER_KEY).await
+    }
+
+    /// [`Self::restarted`], with another master key file, which has these lines.
+    pub async fn restarted_under(self, master_keys: &str) -> Self {
+        self.restart(Settings::default(), master_keys).await
+    }
+
+    async fn restart(self, settings: Settings, master_keys: &str) -> Self {
         let Self { app, router: old, database, clock, env, dice, organization, workspace, deployment, owner } = self;
         drop((app, old)); // gives the database free
         let store = open(&database).await;
-        let keys = Keyring::parse(MASTER_KEY).expect("a master key");
+        let keys = Keyring::parse(master_keys).expect("a master key");
         let app = App::new(store, keys, env.clone(), settings);
         Self {
             router: router(app.clone()),

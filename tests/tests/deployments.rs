@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use airlock_tests::{Answer, Database, World, on_both};
+use airlock_tests::{Answer, Database, MASTER_KEY, World, on_both};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -609,6 +609,38 @@ on_both! {
         assert_ne!(world.database.dump("deployment_variables").await, kept);
         let places = everything(&world).await;
         assert!(!holds(&places, "open-sesame-1002") && !holds(&places, "open-sesame-1003"));
+    }
+
+    /// A secret that is set again, to what it is or to something else, no longer depends on an older
+    /// master key; and can be set also when that is gone.
+    async fn a_secret_that_is_set_again_has_the_new_master_key(world) {
+        let with = |value: Value| json!([{"key": "SECRET", "value": value, "isSecret": true}]);
+        let made = create(&world, update(&world, with(json!("open-sesame-1006")))).await;
+        let lost = create(&world, update(&world, with(json!("open-sesame-1007")))).await;
+        let kept = async |world: &World, of: &Value| {
+            let dump = world.database.dump("deployment_variables").await;
+            let id = of["id"].as_str().expect("an id");
+            let line = dump.lines().find(|line| line.contains(id)).expect("a line").to_owned();
+            (line.contains("ktest"), line.contains("knew"))
+        };
+        let new = "knew:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
+        let world = world.restarted_under(&format!("{new}\n{MASTER_KEY}")).await;
+        let path = one(&world, &made);
+        world.clock.advance(1);
+        world.post(&path, update(&world, with(Value::Null))).await.expect(200);
+        assert_eq!(kept(&world, &made).await, (true, false), "it was not set");
+        let changed = world.post(&path, update(&world, with(json!("open-sesame-1006")))).await.expect(200);
+        assert_eq!(kept(&world, &made).await, (false, true));
+        assert_eq!(changed["environmentVariables"], made["environmentVariables"], "the value is the same, and its time");
+
+        let world = world.restarted_under(new).await;
+        let again = world.database.dump("deployment_variables").await;
+        world.post(&path, update(&world, with(json!("open-sesame-1006")))).await.expect(200);
+        assert_eq!(world.database.dump("deployment_variables").await, again, "the value opens, and is the same");
+        assert_eq!(kept(&world, &lost).await, (true, false));
+        let changed = world.post(&one(&world, &lost), update(&world, with(json!("open-sesame-1007")))).await.expect(200);
+        assert_eq!(changed["environmentVariables"][0]["updatedAt"], "2026-01-01T00:00:01Z", "nobody knows what it was");
+        assert_eq!(kept(&world, &lost).await, (false, true));
     }
 
     /// The variables given are all that there are, in their order; each keeps the time of its value.

@@ -176,7 +176,7 @@ pub(crate) fn identity(deployment: &DeploymentId, name: &str) -> String {
 }
 
 /// Replaces the environment variables. A secret without a value keeps the one that it has; a
-/// value that does not change keeps its time.
+/// value that does not change keeps its time, also where it is sealed anew.
 async fn put_variables(
     app: &App,
     w: &Writing,
@@ -192,7 +192,8 @@ async fn put_variables(
     let variables = requests.iter().map(|request| {
         let was = old.iter().find(|variable| variable.name == request.key);
         let value = new_value(app, record, request, was)?;
-        let updated_at = was.filter(|was| was.value == value).map_or(now, |was| was.updated_at);
+        let is_same = |was: &&Variable| was.value == value || is_secret_again(app, record, request, was);
+        let updated_at = was.filter(is_same).map_or(now, |was| was.updated_at);
         Ok(Variable { deployment: record.id.clone(), name: request.key.clone(), value, updated_at })
     });
     let variables = variables.collect::<Result<Vec<_>>>()?;
@@ -205,7 +206,6 @@ fn new_value(
     request: &DeploymentEnvironmentVariableRequest,
     was: Option<&Variable>,
 ) -> Result<VariableValue> {
-    let was_secret = was.filter(|was| matches!(was.value, VariableValue::Secret(_)));
     match (&request.value, request.is_secret) {
         (value, false) => Ok(VariableValue::Plain(value.clone().unwrap_or_default())),
         (None, true) => match was {
@@ -213,16 +213,31 @@ fn new_value(
             Some(was) => Ok(was.value.clone()),
             None => Ok(VariableValue::Secret(None)),
         },
-        (Some(new), true) => {
-            if let Some(Variable { value: VariableValue::Secret(Some(sealed)), .. }) = was_secret {
-                let plain = app.keys.open(&identity(&record.id, &request.key), sealed)?;
-                if plain.expose_secret() == new {
-                    return Ok(VariableValue::Secret(Some(sealed.clone())));
-                }
+        (Some(new), true) => match was {
+            // Under an older master key it would go on to depend on that.
+            Some(was) if is_secret_again(app, record, request, was) && is_current(app, &was.value) => {
+                Ok(was.value.clone())
             }
-            seal(app, record, &request.key, new)
-        }
+            _ => seal(app, record, &request.key, new),
+        },
     }
+}
+
+/// Whether a request says again what a secret is already. One that does not open, because its
+/// master key is gone, is not known to be.
+fn is_secret_again(app: &App, record: &Record, request: &DeploymentEnvironmentVariableRequest, was: &Variable) -> bool {
+    match (&was.value, &request.value, request.is_secret) {
+        (VariableValue::Secret(Some(sealed)), Some(new), true) => {
+            let plain = app.keys.open(&identity(&record.id, &request.key), sealed);
+            plain.is_ok_and(|plain| plain.expose_secret() == new)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a value is sealed under the current master key.
+fn is_current(app: &App, value: &VariableValue) -> bool {
+    matches!(value, VariableValue::Secret(Some(sealed)) if sealed.key_id == app.keys.current_id())
 }
 
 fn seal(app: &App, record: &Record, name: &str, plain: &str) -> Result<VariableValue> {
