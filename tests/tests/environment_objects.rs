@@ -182,6 +182,34 @@ on_both! {
         assert_eq!(world.get(&objects(&world, &both)).await.fields(), ["deploymentId"]);
     }
 
+    /// What no process can have in its environment is no environment variable's value, wherever it
+    /// is given.
+    async fn an_environment_variable_has_no_zero_byte(world) {
+        let deployment = world.deployment.as_str();
+        let bad = json!({"value": "a\0b"});
+        let made = json!({"environmentVariable": {"value": "good"}});
+        let id = world.environment_object(of_workspace(&world, "ENVIRONMENT_VARIABLE", "GOOD", made.clone())).await;
+        let (all, one) = (objects(&world, ""), objects(&world, &format!("/{id}")));
+        let links = json!([link(deployment, json!({})), link(deployment, json!({"environmentVariable": bad}))]);
+        let overridden = of_workspace(&world, "ENVIRONMENT_VARIABLE", "A", json!({
+            "environmentVariable": {"value": "good"}, "links": links,
+        }));
+        let before = world.dump().await;
+        for (path, body, field) in [
+            (&all, of_workspace(&world, "ENVIRONMENT_VARIABLE", "A", json!({"environmentVariable": bad})), "environmentVariable.value"),
+            (&all, of_deployment("ENVIRONMENT_VARIABLE", "A", deployment, json!({"environmentVariable": bad})), "environmentVariable.value"),
+            (&all, overridden, "links[1].overrides.environmentVariable.value"),
+            (&one, json!({"environmentVariable": bad}), "environmentVariable.value"),
+            (&one, json!({"links": links}), "links[1].overrides.environmentVariable.value"),
+        ] {
+            let answer = world.post(path, body).await;
+            assert_eq!((answer.status, answer.fields()), (400, vec![field]), "{}", answer.json);
+        }
+        assert_eq!(world.dump().await, before);
+        // An Airflow variable is no part of an environment.
+        world.environment_object(of_workspace(&world, "AIRFLOW_VARIABLE", "a", json!({"airflowVariable": bad}))).await;
+    }
+
     /// A page of a thousand objects is in memory at once, so that each is bounded; so are links.
     async fn an_object_is_bounded(world) {
         let variable = |bytes: usize| {

@@ -32,7 +32,8 @@ pub(super) fn fields(value: Option<&impl Serialize>) -> Result<Option<Fields>> {
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] when something is given for another type.
+/// [`Error::Invalid`] when something is given for another type, or a value that nothing of the type
+/// can have.
 pub(super) fn pick(kind: Type, within: &str, given: Given) -> Result<Option<Fields>> {
     let mut picked = None;
     for (of, name, fields) in given {
@@ -41,11 +42,25 @@ pub(super) fn pick(kind: Type, within: &str, given: Given) -> Result<Option<Fiel
                 let message = format!("is not for an object of the type {}", kind.as_str());
                 return Err(Error::field("constraint", format!("{within}{name}"), message));
             }
-            Some(fields) => picked = Some(fields),
+            Some(fields) => {
+                check_value(kind, within, &fields)?;
+                picked = Some(fields);
+            }
             None => {}
         }
     }
     Ok(picked)
+}
+
+/// Refuses a variable that no process could be started with: in an environment, a zero byte ends
+/// the value.
+fn check_value(kind: Type, within: &str, given: &Fields) -> Result<()> {
+    let value = given.get("value").and_then(Value::as_str);
+    if kind == Type::EnvironmentVariable && value.is_some_and(|value| value.contains('\0')) {
+        let field = format!("{within}{}.value", field_of(kind));
+        return Err(Error::field("constraint", field, "has a zero byte, which no environment can hold"));
+    }
+    Ok(())
 }
 
 /// The name of the field that holds a type's value.
