@@ -1,6 +1,6 @@
 //! `/organizations/{organizationId}/environment-objects`
 
-use airlock_tests::{World, on_both};
+use airlock_tests::{MASTER_KEY, World, on_both};
 use serde_json::{Value, json};
 
 /// The path of the objects, and the rest.
@@ -256,6 +256,48 @@ on_both! {
         world.delete(&path).await.expect(204);
         world.get(&path).await.expect(404);
         world.delete(&path).await.expect(404);
+    }
+
+    /// What is set again no longer depends on an older master key; a variable can be set also when
+    /// that is gone, and is secret then.
+    async fn what_is_set_again_has_the_new_master_key(world) {
+        let deployment = world.deployment.to_string();
+        let variable = |value: &str| json!({"airflowVariable": {"value": value, "isSecret": true}});
+        let value = |value: &str| json!({"airflowVariable": {"value": value}});
+        let mut linked = variable("one");
+        linked["links"] = json!([link(&deployment, value("of one"))]);
+        let one = world.environment_object(of_workspace(&world, "AIRFLOW_VARIABLE", "one", linked)).await;
+        let two = world.environment_object(of_workspace(&world, "AIRFLOW_VARIABLE", "two", variable("two"))).await;
+        let connection = json!({"connection": warehouse()});
+        let three = world.environment_object(of_workspace(&world, "CONNECTION", "three", connection.clone())).await;
+        let path = |world: &World, id: &str| objects(world, &format!("/{id}"));
+        let with_old_key = async |world: &World| {
+            let tables = ["environment_objects", "environment_object_links"].map(|table| world.database.dump(table));
+            let [objects, links] = tables;
+            (objects.await + &links.await).matches("ktest").count()
+        };
+        assert_eq!(with_old_key(&world).await, 4);
+
+        let new = "knew:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
+        let world = world.restarted_with(&format!("{new}\n{MASTER_KEY}")).await;
+        world.post(&path(&world, &one), value("one")).await.expect(200);
+        assert_eq!(with_old_key(&world).await, 3);
+
+        let world = world.restarted_with(new).await;
+        allow_secrets(&world).await;
+        // The override of "one" was not set again.
+        world.get(&path(&world, &one)).await.expect(500);
+        let links = json!({"links": [link(&deployment, value("of one again"))]});
+        world.post(&path(&world, &one), links).await.expect(200);
+        world.post(&path(&world, &two), json!({"description": "new"})).await.expect(500);
+        let changed = world.post(&path(&world, &two), value("two again")).await.expect(200);
+        assert_eq!(changed["airflowVariable"], json!({"value": "", "isSecret": true}));
+        assert_eq!(with_old_key(&world).await, 1);
+        // Nobody knows what else a connection had.
+        world.post(&path(&world, &three), json!({"connection": {"type": "mysql"}})).await.expect(500);
+        world.delete(&path(&world, &three)).await.expect(204);
+        let found = resolved(&world, &deployment, "one").await.expect("an object");
+        assert_eq!(found["airflowVariable"]["value"], "of one again");
     }
 
     /// A Deployment has what is linked to it, with what is different for it; its own comes first.

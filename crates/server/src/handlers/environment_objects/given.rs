@@ -4,7 +4,8 @@
 use airlock_contract::wire::{
     CreateEnvironmentObjectRequest, EnvironmentObjectType as Type, UpdateEnvironmentObjectRequest,
 };
-use airlock_core::{Error, Result, environment::Fields, gate::path};
+use airlock_core::{Error, Result, environment::Fields, gate::path, keyring::Keyring};
+use airlock_store::environment_objects::EnvironmentObject as Record;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -87,6 +88,28 @@ pub(super) fn new_value(body: &CreateEnvironmentObjectRequest) -> Result<Fields>
     };
     fields.lay_over(given);
     Ok(fields)
+}
+
+/// What an object holds that is about to be changed.
+///
+/// A variable whose master key is gone does not open. When the request gives its value, that is all
+/// there is to know but for whether it is secret; so it is taken for one that is. A connection or an
+/// export has fields that the request may leave out, and stays shut.
+///
+/// # Errors
+///
+/// As [`Fields::open`].
+pub(super) fn to_change(keys: &Keyring, body: &UpdateEnvironmentObjectRequest, record: &Record) -> Result<Fields> {
+    if !keys.has(&record.value.key_id) && pick(record.kind, "", given!(body))?.is_some_and(|given| gives_value(&given))
+    {
+        return Fields::of(&json!({"isSecret": true}));
+    }
+    Fields::open(keys, &Record::seal_of(&record.id), &record.value)
+}
+
+/// Whether a variable's value is given, which replaces all that was there.
+pub(super) fn gives_value(given: &Fields) -> bool {
+    given.get("value").and_then(Value::as_str).is_some_and(|value| !value.is_empty())
 }
 
 /// What changes about what an object holds.

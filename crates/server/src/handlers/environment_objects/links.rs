@@ -19,7 +19,7 @@ use airlock_store::{
 
 use super::{
     AboutObjects,
-    given::{Given, drop_unseen, fields, given, pick},
+    given::{Given, drop_unseen, fields, given, gives_value, pick},
 };
 use crate::{App, adaptor::Call};
 
@@ -146,9 +146,14 @@ impl Links<'_> {
         let was = old.iter().find(|link| link.deployment == *asked.deployment);
         let place = Link::seal_of(self.object, asked.deployment);
         let keys = &self.app.keys;
-        let was = was.and_then(|link| link.overrides.as_ref()).map(|sealed| Fields::open(keys, &place, sealed));
+        let given = pick(self.kind, &format!("links[{at}].overrides."), asked.overrides)?;
+        // A variable whose master key is gone can be given another value nevertheless.
+        let is_replaced = given.as_ref().is_some_and(gives_value);
+        let was = was.and_then(|link| link.overrides.as_ref());
+        let was = was.filter(|sealed| !is_replaced || keys.has(&sealed.key_id));
+        let was = was.map(|sealed| Fields::open(keys, &place, sealed));
         let mut different = was.transpose()?.unwrap_or_default();
-        match pick(self.kind, &format!("links[{at}].overrides."), asked.overrides)? {
+        match given {
             None => {}
             Some(given) if given.is_empty() => different = Fields::default(),
             Some(mut given) => {

@@ -24,7 +24,6 @@ use airlock_contract::{
 };
 use airlock_core::{
     Error, Result,
-    environment::Fields,
     policy::{self, Granted, Place, Reach},
 };
 use airlock_store::{
@@ -155,7 +154,7 @@ impl Write<UpdateEnvironmentObject> for Handlers {
         demand(call, &record, Verb::Update)?;
 
         let (place, kind) = (record.place(), record.kind);
-        let mut fields = Fields::open(&app.keys, &Record::seal_of(id), &record.value)?;
+        let mut fields = given::to_change(&app.keys, body, &record)?;
         if let Some(changes) = given::changes(body, kind, &fields)? {
             fields.lay_over(changes);
             record.value = fields.seal(&app.keys, &app.env, &Record::seal_of(id))?;
