@@ -216,13 +216,25 @@ on_both! {
             let value = json!({"airflowVariable": {"value": "x".repeat(bytes), "isSecret": false}});
             of_workspace(&world, "AIRFLOW_VARIABLE", &format!("of_{bytes}"), value)
         };
-        world.post(&objects(&world, ""), variable(60_000)).await.expect(200);
+        let made = world.post(&objects(&world, ""), variable(60_000)).await.expect(200);
         let refused = world.post(&objects(&world, ""), variable(70_000)).await.expect(400);
         assert!(refused["message"].as_str().is_some_and(|said| said.contains("65536 bytes")), "{refused}");
         let links = vec![link(world.deployment.as_str(), json!({})); 1001];
         let body = of_workspace(&world, "AIRFLOW_VARIABLE", "linked", json!({"links": links}));
         let refused = world.post(&objects(&world, ""), body).await.expect(400);
         assert_eq!(refused["fieldErrors"][0]["field"], "links", "{refused}");
+
+        // Four Deployments can have 60,000 bytes of their own each, and a fifth cannot.
+        let mut deployments = vec![world.deployment.to_string()];
+        for _ in 0..4 {
+            deployments.push(world.new_deployment(world.workspace.as_str(), false).await);
+        }
+        let different = json!({"airflowVariable": {"value": "y".repeat(60_000)}});
+        let links: Vec<Value> = deployments.iter().map(|id| link(id, different.clone())).collect();
+        let path = objects(&world, &format!("/{}", made["id"].as_str().expect("an id")));
+        world.post(&path, json!({"links": links[..4]})).await.expect(200);
+        let refused = world.post(&path, json!({"links": links})).await;
+        assert_eq!((refused.status, refused.fields()), (400, vec!["links"]), "{}", refused.json);
         let page = world.get(&objects(&world, "?limit=5000")).await.expect(200);
         assert_eq!((&page["limit"], &page["totalCount"]), (&json!(1000), &json!(1)));
     }

@@ -20,6 +20,10 @@ use crate::{
 /// of them is held in memory.
 const MOST_BYTES: usize = 64 << 10;
 
+/// How many bytes all that the links of an environment object have instead takes at the most, sealed:
+/// a page holds the links of its objects as well.
+pub const MOST_BYTES_OF_LINKS: usize = 256 << 10;
+
 /// The fields of an environment object, or those that a link overrides.
 #[derive(Clone, Default, PartialEq)]
 pub struct Fields(Map<String, Value>);

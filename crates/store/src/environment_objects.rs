@@ -356,6 +356,22 @@ pub async fn links(db: &impl Reads, objects: &[EnvironmentObject]) -> Result<Vec
     db.conn().all(&sql, &values).await
 }
 
+/// What one Deployment has to do with each of the objects.
+///
+/// # Errors
+///
+/// Those of the database.
+pub async fn links_to(db: &impl Reads, objects: &[EnvironmentObject], deployment: &DeploymentId) -> Result<Vec<Link>> {
+    let ids = objects.iter().map(|object| (&object.id).into());
+    let values: Vec<Value<'_>> = std::iter::once(deployment.into()).chain(ids).collect();
+    let sql = format!(
+        "SELECT {} FROM environment_object_links WHERE deployment_id = $1 AND object_id IN ({})",
+        Link::COLUMNS,
+        placeholders(2, objects.len())
+    );
+    db.conn().all(&sql, &values).await
+}
+
 /// Replaces an object's links and exclusions.
 ///
 /// # Errors

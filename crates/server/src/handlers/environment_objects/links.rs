@@ -10,7 +10,11 @@ use airlock_contract::{
         UpdateEnvironmentObjectRequest,
     },
 };
-use airlock_core::{Error, Result, environment::Fields, policy::Place};
+use airlock_core::{
+    Error, Result,
+    environment::{Fields, MOST_BYTES_OF_LINKS},
+    policy::Place,
+};
 use airlock_store::{
     Writing,
     environment_objects::{self, EnvironmentObject as Record, Link},
@@ -121,7 +125,8 @@ impl Links<'_> {
                     self.demand_known(workspace, asked.deployment, || format!("links[{at}].scopeEntityId"))?;
                     self.link(at, asked, &old_linked)
                 })
-                .collect::<Result<Vec<_>>>()?,
+                .collect::<Result<Vec<_>>>()
+                .and_then(refuse_too_much)?,
         };
         match excluded {
             None => links.extend(old_excluded),
@@ -194,6 +199,16 @@ pub(super) async fn exclude(w: &Writing, record: &Record, deployment: &Deploymen
             environment_objects::replace_links(w, &record.id, &links).await
         }
     }
+}
+
+/// Bounds what the links have instead, all of them together.
+fn refuse_too_much(links: Vec<Link>) -> Result<Vec<Link>> {
+    let bytes: usize = links.iter().filter_map(|link| link.overrides.as_ref()).map(|sealed| sealed.bytes.len()).sum();
+    if bytes > MOST_BYTES_OF_LINKS {
+        let message = format!("the overrides of all links together are more than {MOST_BYTES_OF_LINKS} bytes");
+        return Err(Error::field("constraint", "links", message));
+    }
+    Ok(links)
 }
 
 fn refuse_twice(links: &[Link]) -> Result<()> {

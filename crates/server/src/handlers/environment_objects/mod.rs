@@ -77,10 +77,13 @@ impl Read<ListEnvironmentObjects> for Handlers {
         }
         let listed = listed(call, db).await?;
         let (records, total_count) = environment_objects::list(db, call.granted, &listed, query).await?;
-        let links = environment_objects::links(db, &records).await?;
         let resolved_for = match &listed {
             Listed::For(deployment) => Some(deployment.deployment()),
             _ => None,
+        };
+        let links = match resolved_for {
+            Some(deployment) => environment_objects::links_to(db, &records, deployment).await?,
+            None => environment_objects::links(db, &records).await?,
         };
         if secrets {
             match (&query.deployment_id, &query.workspace_id) {
@@ -91,7 +94,7 @@ impl Read<ListEnvironmentObjects> for Handlers {
         }
         let shown = Shown { secrets, resolved_for };
         Ok(EnvironmentObjectsPaginated {
-            environment_objects: view::all(call.app, records, &links, shown)?,
+            environment_objects: view::all(call.app, records, links, shown)?,
             limit: query.limit(),
             offset: query.offset,
             total_count,

@@ -1,7 +1,9 @@
 //! Environment objects as they are answered.
 
+use std::collections::HashMap;
+
 use airlock_contract::{
-    DeploymentId,
+    DeploymentId, EnvironmentObjectId,
     wire::{
         EnvironmentObject, EnvironmentObjectExcludeLink, EnvironmentObjectLink, EnvironmentObjectLinkScope,
         EnvironmentObjectScope, EnvironmentObjectType as Type,
@@ -23,13 +25,25 @@ pub(super) struct Shown<'a> {
 }
 
 /// A page of objects. `links` are those of all of them.
-pub(super) fn all(app: &App, records: Vec<Record>, links: &[Link], shown: Shown<'_>) -> Result<Vec<EnvironmentObject>> {
-    records.into_iter().map(|record| one(app, record, links, shown)).collect()
+pub(super) fn all(
+    app: &App,
+    records: Vec<Record>,
+    links: Vec<Link>,
+    shown: Shown<'_>,
+) -> Result<Vec<EnvironmentObject>> {
+    let mut of_each: HashMap<EnvironmentObjectId, Vec<Link>> = HashMap::new();
+    for link in links {
+        of_each.entry(link.object.clone()).or_default().push(link);
+    }
+    let views = records.into_iter().map(|record| {
+        let links = of_each.remove(&record.id).unwrap_or_default();
+        one(app, record, &links, shown)
+    });
+    views.collect()
 }
 
-/// One object. `links` are its own, and may be others' too.
+/// One object. `links` are its own.
 pub(super) fn one(app: &App, record: Record, links: &[Link], shown: Shown<'_>) -> Result<EnvironmentObject> {
-    let links = || links.iter().filter(|link| link.object == record.id);
     let own = Fields::open(&app.keys, &Record::seal_of(&record.id), &record.value)?;
     let mut fields = own.clone();
     let (source_scope, source_id) = match &record.deployment {
@@ -61,11 +75,11 @@ pub(super) fn one(app: &App, record: Record, links: &[Link], shown: Shown<'_>) -
     if let Some(deployment) = shown.resolved_for {
         object.scope = EnvironmentObjectScope::Deployment;
         object.scope_entity_id = deployment.to_string();
-        if let Some(link) = links().find(|link| link.deployment == *deployment) {
+        if let Some(link) = links.iter().find(|link| link.deployment == *deployment) {
             fields.lay_over(overrides(app, link)?);
         }
     } else if record.deployment.is_none() {
-        let (excluded, linked): (Vec<_>, Vec<_>) = links().partition(|link| link.is_excluded);
+        let (excluded, linked): (Vec<_>, Vec<_>) = links.iter().partition(|link| link.is_excluded);
         let linked = linked.into_iter().map(|link| view_link(app, record.kind, &own, link, shown));
         object.auto_link_deployments = Some(record.auto_link);
         object.links = Some(linked.collect::<Result<_>>()?);
