@@ -291,11 +291,11 @@ on_both! {
         assert_eq!(with_old_key(&world).await, 4);
 
         let new = "knew:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8";
-        let world = world.restarted_with(&format!("{new}\n{MASTER_KEY}")).await;
+        let world = world.restarted_under(&format!("{new}\n{MASTER_KEY}")).await;
         world.post(&path(&world, &one), value("one")).await.expect(200);
         assert_eq!(with_old_key(&world).await, 3);
 
-        let world = world.restarted_with(new).await;
+        let world = world.restarted_under(new).await;
         allow_secrets(&world).await;
         // The override of "one" was not set again.
         world.get(&path(&world, &one)).await.expect(500);
