@@ -4,8 +4,8 @@
 //! Specification 1.4. The rules of time zones are those of the IANA database that is built in, so
 //! every replica has the same, whatever its machine has installed.
 //!
-//! When a clock is put forward, what names one time that is left out happens when the gap ends; when
-//! it is put back, what names one time that there is twice happens at the first. Expressions of more
+//! When a clock is put forward, what names one time that is left out happens when the gap ends, unless
+//! that is on another day, which it does not name; when it is put back, what names one time that there is twice happens at the first. Expressions of more
 //! than one minute or hour (`*`, lists, ranges, steps) follow the clock as it goes: they do not happen
 //! at a time that is left out, and happen twice at one that there is twice.
 
@@ -207,6 +207,9 @@ mod tests {
             // 02:30 is left out: it happens at 03:00, when the gap ends.
             ("30 2 * * *", "Europe/Berlin", "2026-03-29T00:59:59Z", "2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z"),
             ("30 2 * * *", "Europe/Berlin", "2026-03-29T01:00:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"),
+            // In Nuuk, Saturday ends at 23:00: the gap ends on Sunday, which is not one of its days.
+            ("0 23 * * 6", "America/Nuuk", "2026-03-29T02:00:00Z", "2026-03-22T01:00:00Z", "2026-04-05T00:00:00Z"),
+            ("0 23 * * *", "America/Nuuk", "2026-03-29T02:00:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:00:00Z"),
             // 02:30 is there twice: it happens at the first.
             ("30 2 * * *", "Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-24T00:30:00Z", "2026-10-25T00:30:00Z"),
             ("30 2 * * *", "Europe/Berlin", "2026-10-25T01:45:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"),
