@@ -707,7 +707,7 @@ fn with_a_small_disk(folder: &Path, kib: u32) -> Command {
 async fn a_full_disk_is_no_failure() {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("data");
-    let site = Arc::new(Site::new(tokio::task::block_in_place(|| Server::run(with_a_small_disk(&data, 1024)))));
+    let site = Arc::new(Site::new(tokio::task::block_in_place(|| Server::run(with_a_small_disk(&data, 2048)))));
     let mut acknowledged = BTreeSet::new();
     let mut number = 0;
     while let Some(id) = site.create(&format!("token {number}")).await {
