@@ -8,7 +8,7 @@ use std::{
 };
 
 use airlock_client::EnvironmentVariable;
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use secrecy::ExposeSecret;
 
@@ -34,28 +34,16 @@ impl AgentRun {
         let (kept, new): (Vec<_>, Vec<_>) = variables.into_iter().partition(|one| env::var_os(&one.key).is_some());
         output::remark(&told(&new, &kept));
         let (program, arguments) = self.command.split_first().context("there is no command")?;
-        Err(become_it(program, arguments, &new)?.into())
+        Err(become_it(program, arguments, &new))
     }
 }
 
 /// Replaces this process by the command, which so gets the signals of whoever started us; gives the
 /// reason why it does not.
-fn become_it(
-    program: &OsStr,
-    arguments: &[OsString],
-    variables: &[EnvironmentVariable],
-) -> anyhow::Result<std::io::Error> {
-    let mut command = Command::new(program);
-    command.args(arguments);
-    for EnvironmentVariable { key, value } in variables {
-        let value = value.expose_secret();
-        if value.contains('\0') {
-            bail!("the environment variable {key} has a zero byte, which no environment can hold");
-        }
-        command.env(key, value);
-    }
-    let cause = command.exec();
-    Ok(std::io::Error::new(cause.kind(), format!("{} cannot be run: {cause}", program.display())))
+fn become_it(program: &OsStr, arguments: &[OsString], variables: &[EnvironmentVariable]) -> anyhow::Error {
+    let values = variables.iter().map(|one| (&one.key, one.value.expose_secret()));
+    let cause = Command::new(program).args(arguments).envs(values).exec();
+    anyhow::Error::new(cause).context(format!("{} cannot be run", program.display()))
 }
 
 /// Which variables are set, and which were there already, by name.
